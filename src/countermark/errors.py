@@ -1,0 +1,135 @@
+"""The exception tree. DENY is an answer; an exception means that no answer was reached, and a PEP treats it as DENY.
+
+CountermarkError
+├── MalformedError              bytes that are not what the format says
+│   ├── TooLargeError           over a size, depth or count limit
+│   ├── DuplicateKeyError       a JSON object names one key twice
+│   ├── Base64Error             not canonical base64
+│   ├── PayloadTypeError        an envelope, statement or predicate type that nobody here reads
+│   └── NotCarriedError         well-formed, but a field or mode that this gateway does not carry
+├── TrustError                  well-formed, but nobody who may say so vouches for it
+│   ├── SignatureError          a signature that does not verify
+│   ├── KeyTypeError            a key of a type that is not accepted here
+│   ├── QuorumError             fewer distinct signers than needed
+│   ├── RoleError               signed by somebody who may not make this statement about this subject
+│   ├── SubjectError            the subject's digest is not that of the descriptor
+│   ├── ExpiredError            its time has passed
+│   ├── NotYetValidError        its time has not come
+│   ├── ReplayError             a proof or approval that was used before
+│   └── CredentialError         an unknown caller, or a proof of possession that fails
+├── PolicyError                 a bundle or clause that may not be put in force
+│   └── EvaluationError         a decision could not be evaluated
+├── LogError                    the log can't be read, written or believed
+│   ├── ProofError              an inclusion or consistency proof that does not lead to its root
+│   ├── CheckpointError         a checkpoint that does not verify
+│   └── TamperedError           entries that don't match the checkpoint, or were rewritten
+├── StoreError                  state could not be read or written
+├── UpstreamError               the model's server failed, hung or broke its own protocol
+└── SettingsError               settings that can't be used; the message says what to write
+"""
+
+from __future__ import annotations
+
+
+class CountermarkError(Exception):
+    """Root of all errors of this package; its message is one line that says what to do."""
+
+
+class MalformedError(CountermarkError):
+    """Bytes that are not what the format says."""
+
+
+class TooLargeError(MalformedError):
+    """Over a size, depth or count limit."""
+
+
+class DuplicateKeyError(MalformedError):
+    """A JSON object names one key twice."""
+
+
+class Base64Error(MalformedError):
+    """Not canonical base64 (RFC 4648, section 3.5)."""
+
+
+class PayloadTypeError(MalformedError):
+    """An envelope, statement or predicate type that nobody here reads."""
+
+
+class NotCarriedError(MalformedError):
+    """Well-formed, but a field or mode that this gateway does not carry."""
+
+
+class TrustError(CountermarkError):
+    """Well-formed, but nobody who may say so vouches for it."""
+
+
+class SignatureError(TrustError):
+    """A signature that does not verify."""
+
+
+class KeyTypeError(TrustError):
+    """A key of a type that is not accepted here."""
+
+
+class QuorumError(TrustError):
+    """Fewer distinct signers than needed."""
+
+
+class RoleError(TrustError):
+    """Signed by somebody who may not make this statement about this subject."""
+
+
+class SubjectError(TrustError):
+    """The subject's digest is not that of the descriptor."""
+
+
+class ExpiredError(TrustError):
+    """Its time has passed."""
+
+
+class NotYetValidError(TrustError):
+    """Its time has not come."""
+
+
+class ReplayError(TrustError):
+    """A proof or approval that was used before."""
+
+
+class CredentialError(TrustError):
+    """An unknown caller, or a proof of possession that fails."""
+
+
+class PolicyError(CountermarkError):
+    """A bundle or clause that may not be put in force."""
+
+
+class EvaluationError(PolicyError):
+    """A decision could not be evaluated; whoever catches it denies."""
+
+
+class LogError(CountermarkError):
+    """The log can't be read, written or believed."""
+
+
+class ProofError(LogError):
+    """An inclusion or consistency proof that does not lead to its root."""
+
+
+class CheckpointError(LogError):
+    """A checkpoint that does not verify."""
+
+
+class TamperedError(LogError):
+    """Entries that don't match the checkpoint, or were rewritten."""
+
+
+class StoreError(CountermarkError):
+    """State could not be read or written."""
+
+
+class UpstreamError(CountermarkError):
+    """The model's server failed, hung or broke its own protocol."""
+
+
+class SettingsError(CountermarkError):
+    """Settings that can't be used; the message says what to write."""
