@@ -18,12 +18,17 @@ CountermarkError
 │   ├── ReplayError             a proof or approval that was used before
 │   └── CredentialError         an unknown caller, or a proof of possession that fails
 ├── PolicyError                 a bundle or clause that may not be put in force
+│   ├── BundleError             a file of a bundle that is not what the format says; names file, line and what to write
 │   └── EvaluationError         a decision could not be evaluated
 ├── LogError                    the log can't be read, written or believed
 │   ├── ProofError              an inclusion or consistency proof that does not lead to its root
 │   ├── CheckpointError         a checkpoint that does not verify
 │   └── TamperedError           entries that don't match the checkpoint, or were rewritten
 ├── StoreError                  state could not be read or written
+│   ├── HoldLimitError          a workload has as many open holds as it may have
+│   ├── UnknownHoldError        no hold of that id is on file
+│   ├── HoldClosedError         the hold was decided, or its time is over
+│   └── SealError               held content that does not open: another key, or tampered with
 ├── UpstreamError               the model's server failed, hung or broke its own protocol
 └── SettingsError               settings that can't be used; the message says what to write
 """
@@ -56,7 +61,17 @@ class PayloadTypeError(MalformedError):
 
 
 class NotCarriedError(MalformedError):
-    """Well-formed, but a field or mode that this gateway does not carry."""
+    """Well-formed, but a field or mode that this gateway does not carry: a DENY that names it, once the caller is known.
+
+    Attributes:
+        field: Where it stands, in the words of `spec/fields.md` (`messages[user].content[file].file.file_id`).
+        how: What the caller can send instead, or how the sides can allow it.
+    """
+
+    def __init__(self, field: str, how: str) -> None:
+        super().__init__(f"`{field}` is not carried: {how}")
+        self.field = field
+        self.how = how
 
 
 class TrustError(CountermarkError):
@@ -103,6 +118,17 @@ class PolicyError(CountermarkError):
     """A bundle or clause that may not be put in force."""
 
 
+class BundleError(PolicyError):
+    """A file of a bundle that is not what the format says; names file, line and what to write."""
+
+    def __init__(self, *, file: str, line: int, message: str, fix: str) -> None:
+        super().__init__(f"{file}:{line}: {message}; {fix}")
+        self.file = file
+        self.line = line
+        self.message = message
+        self.fix = fix
+
+
 class EvaluationError(PolicyError):
     """A decision could not be evaluated; whoever catches it denies."""
 
@@ -125,6 +151,22 @@ class TamperedError(LogError):
 
 class StoreError(CountermarkError):
     """State could not be read or written."""
+
+
+class HoldLimitError(StoreError):
+    """A workload has as many open holds as it may have."""
+
+
+class UnknownHoldError(StoreError):
+    """No hold of that id is on file."""
+
+
+class HoldClosedError(StoreError):
+    """The hold was decided, or its time is over: it takes no approval, and its content is gone."""
+
+
+class SealError(StoreError):
+    """Held content that does not open: another key, or tampered with."""
 
 
 class UpstreamError(CountermarkError):
