@@ -1,8 +1,8 @@
 """JSON of requests and answers, without ambiguity and quickly: what `strictjson` accepts, with the same value.
 
 jiter (Rust) parses; it refuses duplicate keys, NaN, lone surrogates, invalid UTF-8, a byte order mark and anything
-after the value. Two things it lets through are refused here: numbers that become infinite (`1e999`) and nesting over the
-limit. `tests/content/test_request_json.py` holds both readers to each other.
+after the value. Two things it lets through are refused here: numbers that become infinite (`1e999`) and nesting over
+the limit. `tests/content/test_request_json.py` holds both readers to each other.
 
 Source: RFC 8259, sections 4 and 8; RFC 7493 (I-JSON).
 """
