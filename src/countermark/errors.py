@@ -15,6 +15,7 @@ CountermarkError
 │   ├── SubjectError            the subject's digest is not that of the descriptor
 │   ├── ExpiredError            its time has passed
 │   ├── NotYetValidError        its time has not come
+│   ├── LifetimeError           made to live longer than the bundle allows
 │   ├── ReplayError             a proof or approval that was used before
 │   └── CredentialError         an unknown caller, or a proof of possession that fails
 ├── PolicyError                 a bundle or clause that may not be put in force
@@ -104,6 +105,10 @@ class ExpiredError(TrustError):
 
 class NotYetValidError(TrustError):
     """Its time has not come."""
+
+
+class LifetimeError(TrustError):
+    """Made to live longer than the bundle allows."""
 
 
 class ReplayError(TrustError):
