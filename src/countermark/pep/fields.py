@@ -9,9 +9,6 @@ entry; `rows` lists the same tree for `spec/fields.md`. Table and walk can't dif
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -143,14 +140,15 @@ def _typed(name: str, *types: type) -> Leaf:
     def make(path: str) -> Walk:
         def walk(value: Any, out: Gathered) -> None:
             if type(value) not in types:  # bool is no int here: type(), not isinstance()
-                raise MalformedError(f"expected {name} at `{path}`, got {_described(value)}")
+                raise MalformedError(f"expected {name} at `{path}`, got {described(value)}")
 
         return walk
 
     return Leaf(kind=Kind.INERT, says=name, make=make)
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
+    """What a JSON value is, in words of the messages."""
     names = {
         dict: "an object",
         list: "a list",
@@ -163,6 +161,7 @@ def _described(value: Any) -> str:
 
 
 FLAG: Final = _typed("true or false", bool)
+COUNT: Final = _typed("a whole number", int)
 NUMBER: Final = _typed("a number", int, float)
 SCALAR: Final = _typed("a number or flag", int, float, bool)
 
@@ -175,7 +174,7 @@ def words(*allowed: str) -> Leaf:
     def make(path: str) -> Walk:
         def walk(value: Any, out: Gathered) -> None:
             if type(value) is not str:
-                raise MalformedError(f"expected one of {listed} at `{path}`, got {_described(value)}")
+                raise MalformedError(f"expected one of {listed} at `{path}`, got {described(value)}")
             if value not in known:
                 raise NotCarriedError(path, f"expected one of {listed}, got `{value[:40]}`")
 
@@ -187,7 +186,7 @@ def words(*allowed: str) -> Leaf:
 def _make_text(path: str) -> Walk:
     def walk(value: Any, out: Gathered) -> None:
         if type(value) is not str:
-            raise MalformedError(f"expected a string at `{path}`, got {_described(value)}")
+            raise MalformedError(f"expected a string at `{path}`, got {described(value)}")
         out.texts.append(value)
 
     return walk
@@ -232,7 +231,7 @@ TREE: Final = Leaf(
 def _make_json_text(path: str) -> Walk:
     def walk(value: Any, out: Gathered) -> None:
         if type(value) is not str:
-            raise MalformedError(f"expected a string at `{path}`, got {_described(value)}")
+            raise MalformedError(f"expected a string at `{path}`, got {described(value)}")
         out.texts.append(value)
         if "\\" in value:  # escapes such as \u0040 hide from a reader of the raw text
             try:
@@ -268,88 +267,6 @@ def reference(how: str, *harmless: Any) -> Leaf:
     return Leaf(kind=Kind.REFERENCE, says=how + spelled, make=make)
 
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}[\r\n]*")
-_TEXT_MEDIA: Final = re.compile(
-    r"text/[a-z0-9.+-]+|application/(?:[a-z0-9.+-]+\+)?(?:json|jsonl|xml|yaml|toml|csv)", re.I
-)
-_DATA_URL: Final = re.compile(r"data:([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)(;charset=utf-8)?;base64,", re.I)
-
-
-def sealed(label: str) -> Leaf:
-    """Base64 that only the model's maker can open; what isn't base64 is read as the text that it is."""
-
-    def make(path: str) -> Walk:
-        def walk(value: Any, out: Gathered) -> None:
-            if type(value) is not str:
-                raise MalformedError(f"expected a string at `{path}`, got {_described(value)}")
-            if _BASE64.fullmatch(value):
-                if value:
-                    out.unread.append(f"sealed/{label}")
-            else:
-                out.texts.append(value)
-
-        return walk
-
-    return Leaf(
-        kind=Kind.OPAQUE,
-        says="sealed by the model's maker: counted; read as text where it isn't base64",
-        make=make,
-    )
-
-
-def gather_file(media: str, encoded: str, path: str, out: Gathered) -> None:
-    """An inline file: text media are decoded and read, others counted as unread.
-
-    Raises:
-        MalformedError: Not base64, or text that is not UTF-8.
-    """
-    if not _BASE64.fullmatch(encoded):
-        raise MalformedError(f"expected base64 at `{path}`")
-    media = media.lower()
-    if not _TEXT_MEDIA.fullmatch(media):
-        out.unread.append(media)
-        return
-    try:
-        out.texts.append(base64.b64decode(encoded.replace("-", "+").replace("_", "/")).decode())
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise MalformedError(f"expected base64 of UTF-8 text at `{path}` for `{media}`") from error
-
-
-def base64_of(media: str) -> Leaf:
-    """Base64 of a file whose media type another field names (checked there by `words`)."""
-
-    def make(path: str) -> Walk:
-        def walk(value: Any, out: Gathered) -> None:
-            if type(value) is not str:
-                raise MalformedError(f"expected base64 at `{path}`, got {_described(value)}")
-            gather_file(media, value, path, out)
-
-        return walk
-
-    return Leaf(kind=Kind.OPAQUE, says=f"base64 ({media}): counted", make=make)
-
-
-def data_url(how: str) -> Leaf:
-    """A `data:` URL with base64: content. Any other URL is fetched elsewhere: refused."""
-
-    def make(path: str) -> Walk:
-        def walk(value: Any, out: Gathered) -> None:
-            if type(value) is not str:
-                raise MalformedError(f"expected a `data:` URL at `{path}`, got {_described(value)}")
-            match = _DATA_URL.match(value)
-            if match is None:
-                raise NotCarriedError(path, how)
-            gather_file(match[1], value[match.end() :], path, out)
-
-        return walk
-
-    return Leaf(
-        kind=Kind.OPAQUE,
-        says="`data:` URL: text media are read, others counted; other URLs are refused: " + how,
-        make=make,
-    )
-
-
 UNKNOWN_HOW: Final = (
     "nobody here knows what it does; leave it out, or let the sides add it to the bundle's `[fields]` "
     "as `content` or `inert`"
@@ -372,7 +289,7 @@ class Object(Shape):
 
         def walk(value: Any, out: Gathered) -> None:
             if type(value) is not dict:
-                raise MalformedError(f"expected an object at `{path or 'the body'}`, got {_described(value)}")
+                raise MalformedError(f"expected an object at `{path or 'the body'}`, got {described(value)}")
             for name, child in value.items():
                 step = known(name)
                 if step is None:
@@ -402,7 +319,7 @@ class ListOf(Shape):
 
         def walk(value: Any, out: Gathered) -> None:
             if type(value) is not list:
-                raise MalformedError(f"expected a list at `{path}`, got {_described(value)}")
+                raise MalformedError(f"expected a list at `{path}`, got {described(value)}")
             for child in value:
                 step(child, out)
 
@@ -410,6 +327,30 @@ class ListOf(Shape):
 
     def rows(self, path: str) -> Iterator[Row]:
         yield from self.item.rows(f"{path}[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapOf(Shape):
+    """An object with any keys, which are read as texts, and values of one shape."""
+
+    item: Shape
+
+    def compile(self, path: str, extras: Extras) -> Walk:
+        step = self.item.compile(f"{path}.*", extras)
+
+        def walk(value: Any, out: Gathered) -> None:
+            if type(value) is not dict:
+                raise MalformedError(f"expected an object at `{path}`, got {described(value)}")
+            out.texts.extend(value)
+            for child in value.values():
+                if child is not None:
+                    step(child, out)
+
+        return walk
+
+    def rows(self, path: str) -> Iterator[Row]:
+        yield Row(path=f"{path} (keys)", kind=Kind.CONTENT, says="text")
+        yield from self.item.rows(f"{path}.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,12 +370,12 @@ class ByTag(Shape):
 
         def walk(value: Any, out: Gathered) -> None:
             if type(value) is not dict:
-                raise MalformedError(f"expected an object at `{path}`, got {_described(value)}")
+                raise MalformedError(f"expected an object at `{path}`, got {described(value)}")
             name = value.get(tag)
             if name is None and default:
                 name = default
             if type(name) is not str:
-                raise MalformedError(f"expected `{path}.{tag}` to be one of {listed}, got {_described(name)}")
+                raise MalformedError(f"expected `{path}.{tag}` to be one of {listed}, got {described(name)}")
             step = known(name)
             if step is None:
                 raise NotCarriedError(f"{stem}[{name[:60]}]", f"expected `{tag}` to be one of {listed}")
@@ -465,12 +406,12 @@ class ByJson(Shape):
     def compile(self, path: str, extras: Extras) -> Walk:
         walks = {kind: shape.compile(path, extras) for kind, shape in self._members().items()}
         known = walks.get
-        listed = " or ".join(_described(kind()) for kind in walks)
+        listed = " or ".join(described(kind()) for kind in walks)
 
         def walk(value: Any, out: Gathered) -> None:
             step = known(type(value))
             if step is None:
-                raise MalformedError(f"expected {listed} at `{path}`, got {_described(value)}")
+                raise MalformedError(f"expected {listed} at `{path}`, got {described(value)}")
             step(value, out)
 
         return walk

@@ -11,7 +11,8 @@ from countermark.content.digest import sha256_hex
 from countermark.content.request_json import parse_request_json
 from countermark.pep.claims import claims_of_metadata, claims_of_texts, merge_claims
 from countermark.pep.fields import NO_EXTRAS, Extras, Gathered
-from countermark.pep.openai_fields import ANSWER, REQUEST
+from countermark.pep.openai_fields import ANSWER, CHUNK, REQUEST, STREAM_ERROR
+from countermark.pep.openai_stream import ChatStream
 from countermark.pep.reading import (
     DEFAULT_LIMITS,
     AnswerReading,
@@ -49,6 +50,8 @@ class OpenAIChat:
         """Compile the tables, with the fields that the bundle adds to them."""
         self._request = REQUEST.compile("", extras)
         self._answer = ANSWER.compile("answer", extras)
+        self._chunk = CHUNK.compile("chunk", extras)
+        self._stream_error = STREAM_ERROR.compile("chunk", NO_EXTRAS)
 
     def read_request(self, body: bytes, *, limits: Limits = DEFAULT_LIMITS) -> PromptReading:
         """Read a request's body; see `WireFormat.read_request`."""
@@ -78,6 +81,10 @@ class OpenAIChat:
             finish=tuple(choice.get("finish_reason") or "" for choice in choices),
             seen=_seen(body, out),
         )
+
+    def stream_reader(self, *, limits: Limits = DEFAULT_LIMITS) -> ChatStream:
+        """A reader for one streamed answer."""
+        return ChatStream(limits, chunk=self._chunk, error=self._stream_error)
 
     def error_body(
         self, kind: ErrorKind, message: str, countermark: Mapping[str, Any] | None = None

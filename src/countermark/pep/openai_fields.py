@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from countermark.pep.fields import (
+    COUNT,
     FLAG,
     JSON_TEXT,
     NAME,
@@ -19,13 +20,13 @@ from countermark.pep.fields import (
     ByJson,
     ByTag,
     ListOf,
+    MapOf,
     Object,
     Shape,
-    base64_of,
-    data_url,
     reference,
     words,
 )
+from countermark.pep.inline import base64_of, data_url
 
 _SPOKEN: Final = "spoken answers are not read; ask for text only"
 _INLINE: Final = (
@@ -90,7 +91,7 @@ _TOOL_CALLS: Final = ByTag(
     default="function",
     members={
         "function": Object(
-            fields={"id": TEXT, "type": words("function"), "function": _FUNCTION_CALL, "index": NUMBER},
+            fields={"id": TEXT, "type": words("function"), "function": _FUNCTION_CALL, "index": COUNT},
             required=("function",),
         ),
         "custom": Object(
@@ -98,7 +99,7 @@ _TOOL_CALLS: Final = ByTag(
                 "id": TEXT,
                 "type": words("custom"),
                 "custom": Object(fields={"name": TEXT, "input": TEXT}, required=("name",)),
-                "index": NUMBER,
+                "index": COUNT,
             },
             required=("custom",),
         ),
@@ -204,11 +205,11 @@ REQUEST: Final[Shape] = Object(
         "frequency_penalty": NUMBER,
         "function_call": ByJson(string=words("none", "auto"), object=_NAMED),
         "functions": ListOf(item=_FUNCTION),
-        "logit_bias": TREE,
+        "logit_bias": MapOf(item=NUMBER),
         "logprobs": FLAG,
         "max_completion_tokens": NUMBER,
         "max_tokens": NUMBER,
-        "metadata": TREE,
+        "metadata": MapOf(item=TEXT),
         "modalities": ListOf(item=words("text")),
         "moderation": reference("it runs a model that was not decided about; leave it out"),
         "n": NUMBER,
@@ -335,7 +336,7 @@ ANSWER: Final[Shape] = Object(
             item=Object(
                 fields={
                     "finish_reason": _FINISH,
-                    "index": NUMBER,
+                    "index": COUNT,
                     "logprobs": _CHOICE_LOGPROBS,
                     "message": Object(
                         fields={
@@ -370,7 +371,7 @@ ANSWER: Final[Shape] = Object(
 
 _DELTA_CALL: Final = Object(
     fields={
-        "index": NUMBER,
+        "index": COUNT,
         "id": TEXT,
         "type": words("function", "custom"),
         "function": Object(fields={"name": TEXT, "arguments": TEXT}),
@@ -399,7 +400,7 @@ CHUNK: Final[Shape] = Object(
                         }
                     ),
                     "finish_reason": _FINISH,
-                    "index": NUMBER,
+                    "index": COUNT,
                     "logprobs": _CHOICE_LOGPROBS,
                     **_SERVER_CHOICE_FIELDS,
                 },
