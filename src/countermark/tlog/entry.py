@@ -1,0 +1,71 @@
+"""What an entry of the log says: one JSON object, canonical (RFC 8785), of a `kind` that this module lists.
+
+An entry holds no content. What was seen of a body stands as a count and a keyed digest (HMAC-SHA256 under the
+gateway's digest key), so that somebody who guesses a short prompt can't confirm the guess from the log.
+
+Kinds:
+    start      a gateway began to write: bundle, trust root, version, settings that restrict
+    filed      a statement was put on file (replay appraises what was on file at that point)
+    removed    a statement was taken off file
+    decision   PERMIT, HOLD or DENY on a prompt (with its release), a release or a call
+    answer     what was seen of an upstream's answer; nobody waits for it
+    refused    callers that could not be told who they are, or bodies that could not be parsed: counts per minute
+    suspension a side took or lifted a brake
+    hold       people refused or let a hold expire
+
+Source: docs/design, "Rules that hold everywhere"; C2SP tlog-tiles for the size limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from countermark.errors import MalformedError, TooLargeError
+from countermark.strictjson import parse_object
+
+MAX_ENTRY_BYTES = 65_535
+"""C2SP tlog-tiles stores an entry behind a uint16 length."""
+
+KINDS = frozenset({"start", "filed", "removed", "decision", "answer", "refused", "suspension", "hold"})
+
+Entry = Mapping[str, Any]
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Write one entry.
+
+    The bytes are compact JSON with sorted keys, which for the texts, integers and booleans used here is RFC 8785.
+
+    Raises:
+        MalformedError: Not a kind of entry that this module lists.
+        TooLargeError: Over 65 535 bytes.
+    """
+    if entry.get("kind") not in KINDS:
+        raise MalformedError(f"expected an entry of a known kind, got `{entry.get('kind')}`")
+    data = json.dumps(
+        entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+    if len(data) > MAX_ENTRY_BYTES:
+        raise TooLargeError(f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(data)}")
+    return data
+
+
+def parse_entry(data: bytes) -> dict[str, Any]:
+    """Read one entry back.
+
+    Raises:
+        MalformedError: Not an entry that `encode_entry` could have written.
+    """
+    entry = parse_object(data, max_bytes=MAX_ENTRY_BYTES)
+    if entry.get("kind") not in KINDS:
+        raise MalformedError(f"expected an entry of a known kind, got `{entry.get('kind')}`")
+    return entry
+
+
+def keyed_digest(key: bytes, sha256_hex: str) -> str:
+    """The digest that the log holds in place of a body's own SHA-256: HMAC-SHA256 under the gateway's digest key."""
+    return hmac.new(key, bytes.fromhex(sha256_hex), hashlib.sha256).hexdigest()
