@@ -1,0 +1,216 @@
+"""Every setting of one gateway, with unit, default and reason. Settings can only restrict.
+
+What could loosen a decision (routes, limits, skew, lifetimes, observe) stands in the signed bundle; which credential is
+which workload, in a statement; who may say what, in the trust root. A limit here takes effect where it is stricter than
+the bundle's, never where it is looser.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from countermark.errors import SettingsError
+
+SETTINGS_FILE = "settings.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """How this gateway logs in to one upstream of the bundle. The address stands in the bundle, not here."""
+
+    key_env: str | None = None
+    """Name of the environment variable that holds the upstream's API key."""
+    key_file: Path | None = None
+    """File that holds the upstream's API key; mode 0600."""
+    ca_file: Path | None = None
+    """PEM file of certificate authorities to trust instead of the system's."""
+
+    def read_key(self) -> str | None:
+        """The upstream's API key, or None where it needs none.
+
+        Raises:
+            SettingsError: The variable is unset, or the file can't be read or is readable by others.
+        """
+        if self.key_env is not None:
+            value = os.environ.get(self.key_env)
+            if not value:
+                raise SettingsError(f"expected the upstream's key in the environment variable `{self.key_env}`")
+            return value
+        if self.key_file is not None:
+            try:
+                if self.key_file.stat().st_mode & 0o077:
+                    raise SettingsError(f"expected `{self.key_file}` to be readable by its owner only: chmod 600")
+                return self.key_file.read_text().strip()
+            except OSError as error:
+                raise SettingsError(f"expected the upstream's key in `{self.key_file}`: {error.strerror}") from error
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One gateway's settings. Paths are absolute; `folder` is the working folder they are resolved against."""
+
+    folder: Path
+    gateway: str = "gw-1"
+    """This gateway's name in the trust root, which says who runs it and which key is its own."""
+    host: str = "127.0.0.1"
+    """Address to listen on. The default keeps a new gateway off the network until somebody decides otherwise."""
+    port: int = 8400
+    """TCP port to listen on; 0 takes a free one."""
+    max_body_bytes: int = 8 << 20
+    """Largest request body read; the bundle's limit applies where it is smaller."""
+    max_header_bytes: int = 32 << 10
+    """Largest header block read."""
+    body_timeout_s: float = 30.0
+    """Time for a caller to send its whole body; a slow sender is cut off with 408."""
+    max_concurrent: int = 512
+    """Requests under way at once; one more is refused with 503, before its body is read."""
+    segment_mib: int = 64
+    """Size of a log segment, preallocated."""
+    checkpoint_interval_s: float = 0.5
+    """How often new entries get a signed checkpoint and tiles."""
+    shutdown_grace_s: float = 10.0
+    """How long a stopping gateway waits for answers under way."""
+    public_url: str | None = None
+    """The address that callers use (scheme and host), where a proxy stands before the gateway: proofs of possession
+    sign it. None takes the scheme and `Host` that the gateway sees."""
+    upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
+    """By the bundle's upstream name."""
+
+    @property
+    def trust_root_file(self) -> Path:
+        """The pinned trust root: a DSSE envelope signed by every side."""
+        return self.folder / "trust-root.json"
+
+    @property
+    def bundle_folder(self) -> Path:
+        """The bundle in force, with its approval beside it (`bundle-approval.jsonl`)."""
+        return self.folder / "bundle"
+
+    @property
+    def bundle_approval_file(self) -> Path:
+        """Envelopes by which the sides approved the bundle."""
+        return self.folder / "bundle-approval.jsonl"
+
+    @property
+    def statements_folder(self) -> Path:
+        """Statements on file, one `<sha256>.jsonl` each."""
+        return self.folder / "statements"
+
+    @property
+    def keys_folder(self) -> Path:
+        """This gateway's own secrets, mode 0700."""
+        return self.folder / "keys"
+
+    @property
+    def state_file(self) -> Path:
+        """SQLite: holds, nonces, what was consumed."""
+        return self.folder / "state.sqlite"
+
+    @property
+    def log_folder(self) -> Path:
+        """The transparency log: segments, checkpoint, tiles."""
+        return self.folder / "log"
+
+    @property
+    def archive_folder(self) -> Path:
+        """Every bundle and trust root that was ever in force here, by digest, so that the log can be replayed."""
+        return self.folder / "archive"
+
+
+_TABLES = {"gateway": ("name", "host", "port", "public_url"), "log": ("segment_mib", "checkpoint_interval_s")}
+_LIMITS = ("max_body_bytes", "max_header_bytes", "body_timeout_s", "max_concurrent", "shutdown_grace_s")
+_RENAMED = {"name": "gateway"}
+
+
+def _typed(name: str, value: Any, where: str) -> Any:
+    wanted = {f.name: f.type for f in fields(Settings)}[name]
+    if wanted == "float" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    kind: type = {"int": int, "float": float}.get(str(wanted), str)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise SettingsError(f"expected `{where}` to be {kind.__name__}, got `{value!r}`")
+    if isinstance(value, int | float) and (value < 0 or (value == 0 and name != "port")):
+        raise SettingsError(f"expected `{where}` to be positive, got `{value}`")
+    return value
+
+
+def _upstream(name: str, table: Any, folder: Path) -> UpstreamSettings:
+    if not isinstance(table, dict):
+        raise SettingsError(f"expected `[upstreams.{name}]` to be a table")
+    if unknown := set(table) - {"key_env", "key_file", "ca_file"}:
+        raise SettingsError(
+            f"expected `key_env`, `key_file` or `ca_file` in `[upstreams.{name}]`, got `{sorted(unknown)[0]}`"
+        )
+    if not all(isinstance(value, str) for value in table.values()):
+        raise SettingsError(f"expected texts in `[upstreams.{name}]`")
+    return UpstreamSettings(
+        key_env=table.get("key_env"),
+        key_file=folder / table["key_file"] if "key_file" in table else None,
+        ca_file=folder / table["ca_file"] if "ca_file" in table else None,
+    )
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read `settings.toml` in the working folder; every field is optional, an unknown one is an error.
+
+    Raises:
+        SettingsError: The file is missing or holds something that this version does not know.
+    """
+    folder = folder.resolve()
+    path = folder / SETTINGS_FILE
+    try:
+        document = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise SettingsError(f"expected `{path}`: run `countermark init {folder}` first") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"expected TOML in `{path}`: {error}") from error
+    known = {**_TABLES, "limits": _LIMITS}
+    values: dict[str, Any] = {}
+    for table, content in document.items():
+        if table == "upstreams":
+            if not isinstance(content, dict):
+                raise SettingsError("expected `[upstreams.NAME]` tables")
+            values["upstreams"] = {name: _upstream(name, sub, folder) for name, sub in content.items()}
+            continue
+        if table not in known or not isinstance(content, dict):
+            raise SettingsError(f"expected the tables gateway, limits, log and upstreams in `{path}`, got `{table}`")
+        for key, value in content.items():
+            if key not in known[table]:
+                raise SettingsError(f"expected one of {', '.join(known[table])} in `[{table}]`, got `{key}`")
+            name = _RENAMED.get(key, key)
+            values[name] = _typed(name, value, f"{table}.{key}")
+    return Settings(folder=folder, **values)
+
+
+SETTINGS_TEMPLATE = """\
+# Settings of one gateway. Everything here can only restrict: what could loosen a decision stands in the signed
+# bundle, in a statement, or in the trust root. Every line is optional; the defaults are shown.
+
+[gateway]
+name = "{gateway}"          # this gateway's name in trust-root.json
+host = "127.0.0.1"      # address to listen on
+port = {port}             # TCP port; 0 takes a free one
+# public_url = "https://gateway.example"   # where callers reach it, if a proxy stands before it
+
+[limits]
+max_body_bytes = 8388608      # bytes; the bundle's limit applies where it is smaller
+max_header_bytes = 32768      # bytes
+body_timeout_s = 30.0         # seconds for a caller to send its whole body
+max_concurrent = 512          # requests under way at once
+shutdown_grace_s = 10.0       # seconds that a stopping gateway waits for answers under way
+
+[log]
+segment_mib = 64              # MiB, preallocated; smaller for small disks
+checkpoint_interval_s = 0.5   # seconds between signed checkpoints
+
+# How to log in to an upstream that the bundle names. Its address stands in the bundle.
+# [upstreams.provider]
+# key_env = "PROVIDER_API_KEY"     # or: key_file = "keys/provider.key" (mode 0600)
+# ca_file = "provider-ca.pem"
+"""

@@ -1,0 +1,140 @@
+"""Gathering: what is known about one action, from statements on file and from what this gateway saw of it.
+
+Evidence makes facts, policy reads them; here they are joined. Everything that a replay needs and that is not in the
+statements on file stands in `Gathered.record`, which goes into the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from countermark.content.selectors import find_selectors
+from countermark.evidence.appraise import Appraisal, Appraiser
+from countermark.evidence.observation import Observation
+from countermark.evidence.relations import relation_record, seen_record
+from countermark.evidence.selectors import NOTHING_SEEN, SelectorKeys, SelectorsSeen
+from countermark.evidence.standing import stand
+from countermark.facts import UNKNOWN, FactValue, Level
+from countermark.pdp.asked import Asked
+from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.terms import Terms, View
+from countermark.request import Action
+
+MAX_NAMED = 16
+"""Statements that a caller may name in one request; more say nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What is known about one action.
+
+    Attributes:
+        observation: What the gateway saw.
+        record: The observation as the entry holds it: no content, enough to appraise again.
+        purpose: The purpose on the best word there is, for brakes; `unknown` where nobody says.
+    """
+
+    appraisal: Appraisal
+    observation: Observation
+    record: Mapping[str, Any]
+    purpose: str
+
+
+class Gatherer:
+    """Gathers for one set of terms; remembers what stands for each workload until that changes."""
+
+    def __init__(self, terms: Terms, statements: StatementsOnFile, selector_keys: SelectorKeys) -> None:
+        self._terms = terms
+        self._statements = statements
+        self._selector_keys = selector_keys
+        self._standing: dict[str, tuple[int, Appraiser, frozenset[str]]] = {}
+
+    def appraiser(self, workload: str, now: datetime) -> tuple[Appraiser, frozenset[str]]:
+        """What stands for a workload at `now`, and the kinds of statements among it."""
+        known = self._standing.get(workload)
+        if known is not None and known[0] == self._statements.version:
+            changes_at = known[1].standing.changes_at
+            if changes_at is None or now < changes_at:
+                return known[1], known[2]
+        about = self._statements.about(workload)
+        standing = stand(
+            about, workload=workload, root=self._terms.root, now=now, skew_s=self._terms.bundle.skew_s
+        )
+        kinds = frozenset(each.statement.kind for each in standing.in_force)
+        made = Appraiser(standing)
+        self._standing[workload] = (self._statements.version, made, kinds)
+        return made, kinds
+
+    def gather(self, asked: Asked, *, now: datetime) -> Gathered:
+        """Observe one action, tie the statements on file to it, and appraise them."""
+        appraiser, kinds = self.appraiser(asked.caller.workload, now)
+        persons: SelectorsSeen = NOTHING_SEEN
+        addresses: tuple[str, ...] = ()
+        # parsing for persons and addresses costs; it can matter only where an order or engagement stands
+        if "legal-basis" in kinds or "engagement" in kinds:
+            found = find_selectors(asked.texts, self._terms.bundle.selectors)
+            if "legal-basis" in kinds:
+                persons = self._selector_keys.see(found.persons)
+            if "engagement" in kinds:
+                addresses = tuple(sorted(found.addresses))
+        observation = Observation(
+            credential=asked.caller,
+            runner_level=self._terms.runner_level,
+            action=asked.action,
+            model=asked.model,
+            tool=asked.resource if asked.action is Action.CALL else "",
+            tools=asked.tools,
+            persons=persons,
+            addresses=addresses,
+            claims=asked.claims,
+            named=asked.named[:MAX_NAMED],
+        )
+        appraisal = appraiser.appraise(observation)
+        return Gathered(
+            appraisal=appraisal,
+            observation=observation,
+            record=observation_record(observation, appraisal),
+            purpose=best_word(appraisal, "purpose"),
+        )
+
+
+def observation_record(observation: Observation, appraisal: Appraisal) -> dict[str, Any]:
+    """The observation as an entry holds it: digests, counts and relations, no content."""
+    record: dict[str, Any] = {
+        "binding": observation.credential.binding,
+        "model": observation.model,
+    }
+    optional: dict[str, Any] = {
+        "tools": list(observation.tools),
+        "claims": dict(observation.claims),
+        "named": list(observation.named),
+        "persons": seen_record(observation.persons) if observation.persons.count else None,
+        "addresses": len(observation.addresses),
+        "relations": [relation_record(relation) for relation in appraisal.relations],
+    }
+    record.update({key: value for key, value in optional.items() if value})
+    return record
+
+
+def view_values(appraisal: Appraisal, views: Sequence[View]) -> dict[str, FactValue]:
+    """Exactly the views that clauses read, each filled: with the appraised value, or with the unknown one."""
+    values: dict[str, FactValue] = {}
+    for view in views:
+        fact = appraisal.facts.get(view.name)
+        values[view.path] = view.unknown if fact is None else fact.values.get(view.level, view.unknown)
+    return values
+
+
+def best_word(appraisal: Appraisal, name: str) -> str:
+    """A fact's value at the highest level that says anything; `unknown` where none does."""
+    fact = appraisal.facts.get(name)
+    if fact is None:
+        return UNKNOWN
+    for level in (Level.OBSERVED, Level.COUNTERSIGNED, Level.OPERATOR):
+        value = fact.values.get(level, UNKNOWN)
+        if value != UNKNOWN:
+            return str(value)
+    return UNKNOWN

@@ -1,0 +1,217 @@
+"""The statements on file: verified once, then known until they expire.
+
+`StatementsOnFile` turns files (in-toto bundles: a statement's envelope, then countersignatures about it) into verified
+statements under one trust root, and finds those that can bear on a workload. Where the files live is a `StatementStore`'s
+affair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Protocol
+
+from countermark.attestation.envelope import parse_envelope
+from countermark.attestation.trust_root import TrustRoot
+from countermark.attestation.verify import VerifiedStatement, verify_statement
+from countermark.evidence.standing import about_workloads
+from countermark.errors import CountermarkError, LifetimeError, MalformedError, NotYetValidError, TooLargeError
+
+MAX_FILE_BYTES = 1 << 20
+MAX_LINES = 64
+
+class StatementStore(Protocol):
+    """Keeps statements' files. `put` is atomic and durable when it returns; a name is a payload's SHA-256 in hex."""
+
+    def read_all(self) -> Mapping[str, bytes]:
+        """Every file, by payload digest."""
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Write or replace one file."""
+
+    def remove(self, sha256: str) -> None:
+        """Take one file off; nothing happens where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """One file as read at some time: verified, or why it says nothing now."""
+
+    sha256: str
+    file_sha256: str
+    data: bytes
+    statement: VerifiedStatement | None
+    error: str | None
+    retry_at: datetime | None
+    """When to look again: it may begin to be valid, or lose a countersignature. None: never."""
+
+
+def split_lines(data: bytes) -> tuple[bytes, ...]:
+    """The envelopes of an in-toto bundle (JSON Lines), without empty lines.
+
+    Raises:
+        TooLargeError: Over 1 MiB or 64 lines.
+        MalformedError: No line at all.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise TooLargeError(f"expected a statement's file of at most {MAX_FILE_BYTES} bytes, got {len(data)}")
+    lines = tuple(line for line in data.split(b"\n") if line.strip())
+    if len(lines) > MAX_LINES:
+        raise TooLargeError(f"expected at most {MAX_LINES} envelopes in one file, got {len(lines)}")
+    if not lines:
+        raise MalformedError("expected at least one envelope, got an empty file")
+    return lines
+
+
+def merge_lines(known: bytes | None, added: bytes) -> bytes:
+    """Add the envelopes of `added` to those on file about the same payload, each line once, in order."""
+    lines = list(split_lines(known)) if known else []
+    for line in split_lines(added):
+        if line not in lines:
+            lines.append(line)
+    return b"\n".join(lines) + b"\n"
+
+
+def payload_sha256(data: bytes) -> str:
+    """Digest of the payload that a file is about: that of its first envelope."""
+    return hashlib.sha256(parse_envelope(split_lines(data)[0]).payload).hexdigest()
+
+
+def check_lifetime(statement: VerifiedStatement, lifetimes: Mapping[str, int]) -> None:
+    """Refuse a statement that was made to live longer than the bundle allows for its predicate.
+
+    Raises:
+        LifetimeError: Too long a life; nothing can be held back for longer than the sides agreed.
+    """
+    longest_s = lifetimes.get(statement.kind)
+    made = statement.statement.validity
+    if longest_s is not None and made.valid_until - made.valid_from > timedelta(seconds=longest_s):
+        raise LifetimeError(f"expected a `{statement.kind}` that lives at most {longest_s} s, as the bundle says")
+
+
+def verify_file(
+    data: bytes, root: TrustRoot, *, now: datetime, skew_s: int, lifetimes: Mapping[str, int]
+) -> Filed:
+    """Verify one file; a statement that fails is kept with the reason, so that `explain` can say it."""
+    file_sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = ""
+    try:
+        sha256 = payload_sha256(data)
+        statement = verify_statement(split_lines(data), root, now=now, skew_s=skew_s)
+        check_lifetime(statement, lifetimes)
+    except NotYetValidError as error:
+        # the beginning is inside the payload, which did not verify as in force: look again each minute
+        return Filed(
+            sha256=sha256,
+            file_sha256=file_sha256,
+            data=data,
+            statement=None,
+            error=str(error),
+            retry_at=now + timedelta(minutes=1),
+        )
+    except CountermarkError as error:
+        return Filed(
+            sha256=sha256, file_sha256=file_sha256, data=data, statement=None, error=str(error), retry_at=None
+        )
+    return Filed(
+        sha256=sha256,
+        file_sha256=file_sha256,
+        data=data,
+        statement=statement,
+        error=None,
+        retry_at=statement.stands_until,
+    )
+
+
+class StatementsOnFile:
+    """Verified statements under one trust root. `version` rises with every change of what is in force."""
+
+    def __init__(
+        self,
+        files: Iterable[bytes],
+        root: TrustRoot,
+        *,
+        now: datetime,
+        skew_s: int,
+        lifetimes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self._root = root
+        self._skew_s = skew_s
+        self._lifetimes = lifetimes
+        self._filed: dict[str, Filed] = {}
+        self._by_workload: Mapping[str, tuple[VerifiedStatement, ...]] = {}
+        self._retry_at: datetime | None = None
+        self.version = 0
+        for data in files:
+            filed = self._verify(data, now)
+            self._filed[filed.sha256 or filed.file_sha256] = filed
+        self._index()
+
+    def _verify(self, data: bytes, now: datetime) -> Filed:
+        return verify_file(data, self._root, now=now, skew_s=self._skew_s, lifetimes=self._lifetimes)
+
+    def _index(self) -> None:
+        self._by_workload = about_workloads(
+            filed.statement for filed in self._filed.values() if filed.statement is not None
+        )
+        retries = [filed.retry_at for filed in self._filed.values() if filed.retry_at is not None]
+        self._retry_at = min(retries, default=None)
+        self.version += 1
+
+    def put(self, data: bytes, *, now: datetime) -> Filed:
+        """Put a file on file, merged with what is there about the same payload.
+
+        Raises:
+            CountermarkError: It does not verify now; nothing was changed. (Not yet valid is accepted: it waits.)
+        """
+        sha256 = payload_sha256(data)
+        known = self._filed.get(sha256)
+        merged = merge_lines(known.data if known else None, data)
+        filed = self._verify(merged, now)
+        if filed.statement is None and filed.retry_at is None:
+            # say why, with the typed error
+            check_lifetime(
+                verify_statement(split_lines(merged), self._root, now=now, skew_s=self._skew_s), self._lifetimes
+            )
+        self._filed[sha256] = filed
+        self._index()
+        return filed
+
+    def remove(self, sha256: str) -> bool:
+        """Take a statement off file; False where it isn't there."""
+        if self._filed.pop(sha256, None) is None:
+            return False
+        self._index()
+        return True
+
+    def refresh(self, now: datetime) -> None:
+        """Look again at statements whose time may have come or gone."""
+        if self._retry_at is None or now < self._retry_at:
+            return
+        for key, filed in list(self._filed.items()):
+            if filed.retry_at is not None and filed.retry_at <= now:
+                self._filed[key] = self._verify(filed.data, now)
+        self._index()
+
+    def about(self, workload: str) -> tuple[VerifiedStatement, ...]:
+        """Everything that can bear on a workload, in no particular order."""
+        return self._by_workload.get(workload, ()) + self._by_workload.get("", ())
+
+    def of_kind(self, kind: str) -> tuple[VerifiedStatement, ...]:
+        """Every verified statement of one predicate."""
+        return tuple(
+            filed.statement
+            for filed in self._filed.values()
+            if filed.statement is not None and filed.statement.kind == kind
+        )
+
+    def get(self, sha256: str) -> Filed | None:
+        """One file, verified or not."""
+        return self._filed.get(sha256)
+
+    def all(self) -> tuple[Filed, ...]:
+        """Every file, verified or not, sorted by digest."""
+        return tuple(self._filed[key] for key in sorted(self._filed))

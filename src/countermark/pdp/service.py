@@ -1,0 +1,278 @@
+"""The way of a request, from who asks to what is answered.
+
+```
+(0) who asks                 attestation, evidence      unknown caller: stop
+(1) what is known            evidence, content          facts, each required; "unknown" and "conflict" are values
+(2) the decision             policy, pdp.decide         pure; an error counts as DENY; same input, same answer
+(3) the entry                tlog                       INVARIANT: durable before anything is released; approvals
+                                                        consumed in the same step
+(4) the outcome              decision                   PERMIT, or HOLD or DENY with its clauses
+```
+
+A prompt is decided together with its release, in one entry, since no clause reads a fact of the answer. A tool call is
+decided on its own. `explain` walks steps (1) and (2) without acting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from countermark.clock import Clock, format_time
+from countermark.decision import Decision, Outcome
+from countermark.errors import CountermarkError, StoreError
+from countermark.evidence.selectors import SelectorKeys
+from countermark.facts import AppraisedFact, Facts
+from countermark.oversight.approval import possible_approvers
+from countermark.pdp.asked import Answered, Asked, new_id
+from countermark.pdp.desk import Desk
+from countermark.pdp.gather import Gathered, Gatherer, view_values
+from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.suspensions import Suspensions
+from countermark.pdp.terms import Terms
+from countermark.request import Action
+from countermark.tlog.entry import encode_entry, keyed_digest
+from countermark.tlog.log import Log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """Steps (1) and (2) done: what is known, and what follows from it. Nothing has been acted on."""
+
+    gathered: Gathered
+    facts: Facts
+    decision: Decision
+    consumes: tuple[str, ...] = ()
+    """Approvals that a PERMIT would consume."""
+    notes: tuple[str, ...] = ()
+    """Why approvals on file don't count."""
+
+
+class Service:
+    """Gathers, decides, records, answers. One event loop; storage behind the parts' Protocols."""
+
+    def __init__(
+        self,
+        *,
+        terms: Terms,
+        statements: StatementsOnFile,
+        suspensions: Suspensions,
+        log: Log,
+        desk: Desk,
+        selector_keys: SelectorKeys,
+        digest_key: bytes,
+        clock: Clock,
+        last_entry_at: datetime | None = None,
+    ) -> None:
+        self.terms = terms
+        self.statements = statements
+        self.suspensions = suspensions
+        self.log = log
+        self.desk = desk
+        self.gatherer = Gatherer(terms, statements, selector_keys)
+        self._digest_key = digest_key
+        self._clock = clock
+        self._last = last_entry_at
+
+    def now(self) -> datetime:
+        """The time that decisions are taken at: whole seconds, and never behind the last entry of the log."""
+        now = self._clock().replace(microsecond=0)
+        if self._last is not None and now < self._last:
+            return self._last
+        self._last = now
+        return now
+
+    def consider(self, asked: Asked, *, now: datetime) -> Considered:
+        """Steps (1) and (2): gather the facts and decide, without acting."""
+        # (1) what is known
+        self.statements.refresh(now)
+        gathered = self.gatherer.gather(asked, now=now)
+        values = view_values(gathered.appraisal, self.terms.views)
+        roles = self.terms.bundle.approvals
+        possible = possible_approvers(
+            self.terms.root, roles, asked.caller.holders, workload=asked.caller.workload, now=now
+        )
+        facts = Facts(values=values, approvals=dict.fromkeys(roles, 0), possible=possible)
+        # (2) the decision
+        refusal = self._refusal(asked, gathered, now)
+        if refusal is not None:
+            denied = Decision(
+                outcome=Outcome.DENY, clauses=(), bundle=self.terms.bundle.digest, error=refusal
+            )
+            return Considered(gathered=gathered, facts=facts, decision=denied)
+        decision = self._decide(asked, facts, now)
+        if decision.outcome is not Outcome.HOLD:
+            return Considered(gathered=gathered, facts=facts, decision=self._dated(decision, gathered))
+        count = self.desk.count(asked, decision, facts, root=self.terms.root, now=now)
+        if count is None or not any(count.counts.values()):
+            notes = tuple(item.reason for item in count.ignored) if count is not None else ()
+            return Considered(
+                gathered=gathered, facts=facts, decision=self._dated(decision, gathered), notes=notes
+            )
+        facts = replace(facts, approvals=dict(count.counts))
+        decided = self._decide(asked, facts, now)
+        consumes = tuple(each.sha256 for each in count.counted) if decided.outcome is Outcome.PERMIT else ()
+        if decided.outcome is Outcome.HOLD:
+            # what is asked for stays the whole quorum: a hold shows who has signed already
+            decided = replace(decided, clauses=decision.clauses, quorum=decision.quorum)
+        return Considered(
+            gathered=gathered,
+            facts=facts,
+            decision=self._dated(decided, gathered),
+            consumes=consumes,
+            notes=tuple(item.reason for item in count.ignored),
+        )
+
+    def _refusal(self, asked: Asked, gathered: Gathered, now: datetime) -> str | None:
+        """Why nothing that clauses say could permit this, or None."""
+        if (why := self.terms.why_not(now)) is not None:
+            return why
+        if asked.not_carried is not None:
+            return asked.not_carried
+        return self.suspensions.why(
+            workload=asked.caller.workload, model=asked.model, purpose=gathered.purpose
+        )
+
+    def _decide(self, asked: Asked, facts: Facts, now: datetime) -> Decision:
+        first = self._decide_one(asked.action, asked, facts, now)
+        if asked.action is not Action.PROMPT or first.outcome is Outcome.DENY:
+            return first
+        second = self._decide_one(Action.RELEASE, asked, facts, now)
+        worse = min(first, second, key=lambda each: each.outcome)
+        both = first.outcome is second.outcome
+        return replace(
+            worse,
+            clauses=tuple(sorted({*first.clauses, *second.clauses})) if both else worse.clauses,
+            quorum={
+                role: max(first.quorum.get(role, 0), second.quorum.get(role, 0))
+                for role in self.terms.bundle.approvals
+                if role in first.quorum or role in second.quorum
+            },
+            # INVARIANT: observed only where everything that was not permitted is observed
+            observe=all(each.observe for each in (first, second) if each.outcome is not Outcome.PERMIT)
+            and worse.outcome is not Outcome.PERMIT,
+        )
+
+    def _decide_one(self, action: Action, asked: Asked, facts: Facts, now: datetime) -> Decision:
+        return self.terms.memo.decide(
+            action=action, workload=asked.caller.workload, resource=asked.resource, facts=facts, now=now
+        )
+
+    @staticmethod
+    def _dated(decision: Decision, gathered: Gathered) -> Decision:
+        return replace(decision, valid_until=gathered.appraisal.valid_until)
+
+    async def answer(self, asked: Asked) -> Answered:
+        """Decide one action for good: all steps.
+
+        Raises:
+            LogError: The entry is not known to be durable; nothing may be released.
+        """
+        now = self.now()
+        considered = self.consider(asked, now=now)
+        decision = considered.decision
+        hold = None
+        if decision.enforced is Outcome.HOLD:
+            try:
+                hold = self.desk.park(asked, decision, considered.facts, considered.gathered.appraisal, now=now)
+            except StoreError as error:  # too many open holds, or they can't be kept: nobody could ever approve it
+                decision = replace(decision, outcome=Outcome.DENY, quorum={}, error=str(error))
+        if considered.consumes and not self.desk.reserve(considered.consumes):
+            # the same request came twice at once: the other one takes the approvals
+            decision = replace(decision, outcome=Outcome.DENY, error="the approvals were used by another request")
+            considered = replace(considered, consumes=())
+        # (3) the entry. INVARIANT: durable before anything is released
+        decision_id = new_id("d")
+        entry = self._entry(asked, considered, decision, decision_id, now, hold.hold_id if hold else None)
+        index = await self.log.append(encode_entry(entry))
+        if considered.consumes:
+            self.desk.settle(asked, considered.consumes, index, now=now)
+        # (4) the outcome
+        return Answered(
+            id=decision_id,
+            index=index,
+            decision=decision,
+            hold=hold.hold_id if hold else None,
+            hold_expires=format_time(hold.expires_at) if hold else None,
+            facts=considered.gathered.appraisal.facts,
+            notes=considered.notes,
+        )
+
+    def _entry(
+        self,
+        asked: Asked,
+        considered: Considered,
+        decision: Decision,
+        decision_id: str,
+        now: datetime,
+        hold_id: str | None,
+    ) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "kind": "decision",
+            "at": format_time(now),
+            "id": decision_id,
+            "gateway": self.terms.gateway,
+            "bundle": self.terms.bundle.digest,
+            "workload": asked.caller.workload,
+            "credential": asked.caller.statement,
+            "action": asked.action.value,
+            "resource": asked.resource,
+            "action_digest": keyed_digest(self._digest_key, asked.digest),
+            "seen": {
+                "parts": asked.parts,
+                "bytes": asked.size,
+                "hmac_sha256": keyed_digest(self._digest_key, asked.sha256),
+            },
+            "observation": considered.gathered.record,
+            "facts": _plain(considered.facts.values),
+            "outcome": decision.outcome.name,
+            "clauses": list(decision.clauses),
+        }
+        optional: dict[str, Any] = {
+            "upstream": asked.upstream,
+            "parent": asked.parent,
+            "quorum": dict(decision.quorum),
+            "approvals": list(considered.consumes),
+            "approved": {role: n for role, n in considered.facts.approvals.items() if n},
+            "hold": hold_id,
+            "error": decision.error,
+            "observe": decision.observe,
+            "one_sided": self.terms.root.one_sided,
+            "valid_until": format_time(decision.valid_until) if decision.valid_until else None,
+        }
+        entry.update({key: value for key, value in optional.items() if value})
+        return entry
+
+    async def record(self, entry: Mapping[str, Any]) -> int:
+        """Append an entry that is not a decision; the time and the gateway are added."""
+        made = {"at": format_time(self.now()), "gateway": self.terms.gateway, **entry}
+        return await self.log.append(encode_entry(made))
+
+    def record_later(self, entry: Mapping[str, Any]) -> None:
+        """Append an entry that nobody waits for (what was seen of an answer)."""
+        made = {"at": format_time(self.now()), "gateway": self.terms.gateway, **entry}
+        self.log.submit(encode_entry(made))
+
+    def digest(self, sha256: str) -> str:
+        """A body's digest as the log holds it."""
+        return keyed_digest(self._digest_key, sha256)
+
+    def explain(self, asked: Asked) -> Considered:
+        """What would be decided now, and why, without acting.
+
+        Raises:
+            CountermarkError: What `consider` could not do.
+        """
+        return self.consider(asked, now=self.now())
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as the entry holds them: numbers over 2^53 as text, since canonical JSON has no form for them."""
+    return {
+        name: str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
+        for name, value in values.items()
+    }
+
+

@@ -1,0 +1,103 @@
+"""Who calls: a workload's credential in the request's headers, or a proof of possession over the whole request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from countermark.errors import CredentialError
+from countermark.evidence.credentials import CredentialIndex
+from countermark.evidence.observation import KnownCredential
+from countermark.evidence.possession import NonceStore, verify_possession
+from countermark.pdp.service import Service
+from countermark.pep.http import Scope
+
+MAX_CREDENTIAL_CHARS = 4096
+
+_KEYID = re.compile(r';keyid="([0-9a-f]{64})"')
+
+
+def presented_key(headers: Mapping[str, str]) -> str:
+    """The API key of a request: `Authorization: Bearer ...` or `x-api-key`, whichever official client sends it.
+
+    Raises:
+        CredentialError: None, an empty one, or two that differ.
+    """
+    authorization = headers.get("authorization", "")
+    scheme, _, bearer = authorization.partition(" ")
+    found = {bearer.strip()} if scheme.lower() == "bearer" and bearer.strip() else set()
+    if headers.get("x-api-key"):
+        found.add(headers["x-api-key"])
+    if len(found) != 1:
+        raise CredentialError("expected one API key, as `Authorization: Bearer KEY` or `x-api-key: KEY`")
+    key = found.pop()
+    if len(key) > MAX_CREDENTIAL_CHARS:
+        raise CredentialError(f"expected an API key of at most {MAX_CREDENTIAL_CHARS} characters")
+    return key
+
+
+class Callers:
+    """Finds the credential that a request presents; the index follows the statements on file."""
+
+    def __init__(self, service: Service, nonces: NonceStore, *, public_url: str | None) -> None:
+        self._service = service
+        self._nonces = nonces
+        self._public_url = public_url
+        self._version = -1
+        self._index = CredentialIndex((), root=service.terms.root)
+
+    def _current(self) -> CredentialIndex:
+        statements = self._service.statements
+        if statements.version != self._version:
+            self._index = CredentialIndex(
+                (*statements.of_kind("credential"), *statements.of_kind("status")),
+                root=self._service.terms.root,
+                skew_s=self._service.terms.bundle.skew_s,
+            )
+            self._version = statements.version
+        return self._index
+
+    def find(self, headers: Mapping[str, str], now: datetime) -> KnownCredential:
+        """The credential that is presented. One with a key has still to sign: `prove`.
+
+        Raises:
+            CredentialError: Unknown, lapsed, or none.
+        """
+        self._service.statements.refresh(now)
+        signed = headers.get("signature-input")
+        if signed is None:
+            return self._current().by_api_key(presented_key(headers), now)
+        found = _KEYID.findall(signed)
+        if len(found) != 1:
+            raise CredentialError("expected one signature with a `keyid` of 64 hex digits in `Signature-Input`")
+        return self._current().by_key_id(found[0], now)
+
+    def prove(
+        self, caller: KnownCredential, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> None:
+        """Check the proof of possession of a key-bound credential, over exactly this request, once.
+
+        Raises:
+            CredentialError: The signature does not cover this request, or is not the key's.
+            ReplayError: It was used before.
+        """
+        if caller.public is None:
+            return
+        verify_possession(
+            method=scope["method"],
+            target_uri=self.target_uri(scope, headers),
+            headers=headers,
+            body_sha256=hashlib.sha256(body).hexdigest(),
+            public_key=caller.public,
+            nonces=self._nonces,
+            now=now,
+        )
+
+    def target_uri(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """The address that the caller signed: the settings' `public_url`, or what this gateway sees."""
+        base = self._public_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+        query = scope.get("query_string", b"")
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        return f"{base}{path}{'?' + query.decode('latin-1') if query else ''}"

@@ -1,0 +1,353 @@
+"""The one way out: what a caller asks goes to an upstream, and what comes back to the caller, only through here.
+
+For each request: who asks; read every byte; decide; forward exactly the bytes that were decided; read the answer; decide
+every tool call in it; release. Whatever fails on the way is an answer in the API's own shape, and never a pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from countermark.decision import Outcome
+from countermark.errors import (
+
+    CredentialError,
+    LogError,
+    MalformedError,
+    NotCarriedError,
+    ReplayError,
+    StoreError,
+    TooLargeError,
+    UpstreamError,
+)
+from countermark.evidence.observation import KnownCredential
+from countermark.oversight.action import action_descriptor, action_digest, call_descriptor
+from countermark.pdp.asked import Answered, Asked
+from countermark.pdp.service import Service
+from countermark.pep.callers import Callers
+from countermark.pep.claims import claims_of_header, merge_claims
+from countermark.pep.forward import Forwarder
+from countermark.pep.headers import forwarded_request_headers
+from countermark.pep.http import (
+    CallerLeftError,
+    Receive,
+    Scope,
+    Send,
+    SlowCallerError,
+    headers_of,
+    read_body,
+    send_answer,
+)
+from countermark.pep.metrics import Metrics
+from countermark.pep.reading import STATUS, ErrorKind, Limits, PromptReading, ToolCall, WireFormat, parse_arguments
+from countermark.pep.refusals import Refusals
+from countermark.request import Action
+
+STATEMENT_HEADER = "countermark-statement"
+CLAIMS_HEADER = "countermark-claims"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer that is not the model's: what kind, what it says, and what Countermark adds to it."""
+
+    kind: ErrorKind
+    message: str
+    countermark: Mapping[str, Any] | None = None
+
+
+class Enforcer:
+    """Enforces decisions for callers of one wire format."""
+
+    def __init__(
+        self,
+        wire: WireFormat,
+        *,
+        service: Service,
+        callers: Callers,
+        forwarder: Forwarder,
+        metrics: Metrics,
+        refusals: Refusals,
+        max_body_bytes: int,
+        body_timeout_s: float,
+    ) -> None:
+        self.wire = wire
+        self._service = service
+        self._callers = callers
+        self._forwarder = forwarder
+        self._metrics = metrics
+        self._refusals = refusals
+        self._body_timeout_s = body_timeout_s
+        limits = service.terms.bundle.limits
+        self._limits = Limits(
+            max_bytes=min(max_body_bytes, limits.max_body_bytes), max_depth=limits.max_depth
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        self._metrics.under_way.inc()
+        try:
+            refusal = await self._answer(scope, receive, send)
+        except CallerLeftError:
+            self._metrics.refused.labels("caller-left").inc()
+            return
+        finally:
+            self._metrics.under_way.dec()
+        if refusal is not None:
+            await self.refuse(send, refusal)
+
+    @staticmethod
+    def refusal(kind: ErrorKind, message: str, countermark: Mapping[str, Any] | None = None) -> Refusal:
+        """An answer that is not the model's."""
+        return Refusal(kind=kind, message=message, countermark=countermark)
+
+    async def refuse(self, send: Send, refusal: Refusal) -> None:
+        """Send an error in the API's own shape, which the official clients don't retry."""
+        body = self.wire.error_body(refusal.kind, refusal.message, refusal.countermark)
+        headers = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
+        if refusal.countermark is not None and "decision_id" in refusal.countermark:
+            headers.append((b"countermark-decision", str(refusal.countermark["decision_id"]).encode()))
+        await send_answer(send, STATUS[refusal.kind], body, headers)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
+        """Walk the whole way; None once the model's answer was released."""
+        if scope["method"] != "POST":
+            return self._no_decision(ErrorKind.NOT_ALLOWED, "method", "expected a POST")
+        headers = headers_of(scope)
+        now = self._service.now()
+        try:
+            caller = self._callers.find(headers, now)
+            body = await read_body(
+                receive, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s
+            )
+            started = time.perf_counter()
+            self._callers.prove(caller, scope, headers, body, now)
+        except (CredentialError, ReplayError) as error:
+            return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
+        except TooLargeError as error:
+            return self._no_decision(ErrorKind.TOO_LARGE, "too-large", str(error))
+        except SlowCallerError as error:
+            return self._no_decision(ErrorKind.TIMEOUT, "slow", str(error))
+        try:
+            asked, reading = self._read(caller, headers, body)
+        except TooLargeError as error:
+            return self._no_decision(ErrorKind.TOO_LARGE, "too-large", str(error))
+        except MalformedError as error:
+            return self._no_decision(ErrorKind.MALFORMED, "malformed", str(error))
+        try:
+            answered = await self._service.answer(asked)
+        except (LogError, StoreError) as error:
+            return self._no_decision(ErrorKind.UNAVAILABLE, "log", f"no decision can be recorded: {error}")
+        self._metrics.decision_seconds.observe(time.perf_counter() - started)
+        self._count(answered, asked.action)
+        if answered.decision.enforced is not Outcome.PERMIT or reading is None:
+            return refusal_of(answered, caller)
+        try:
+            return await self._forwarder.relay(
+                self, asked=asked, reading=reading, answered=answered, body=body, receive=receive, send=send
+            )
+        except UpstreamError as error:
+            self._metrics.upstream.labels("failed").inc()
+            self._service.record_later(
+                {"kind": "answer", "decision": answered.id, "complete": False, "error": str(error)}
+            )
+            kind = ErrorKind.TIMEOUT if error.kind == "timeout" else ErrorKind.UPSTREAM
+            return Refusal(kind=kind, message=str(error), countermark={"decision_id": answered.id})
+
+    def _no_decision(self, kind: ErrorKind, reason: str, message: str) -> Refusal:
+        """No decision was reached: counted, and summed up in the log once a minute."""
+        self._metrics.refused.labels(reason).inc()
+        self._refusals.count(reason, self._service.now())
+        return Refusal(kind=kind, message=message)
+
+    def _count(self, answered: Answered, action: Action) -> None:
+        decision = answered.decision
+        self._metrics.decisions.labels(action.value, decision.outcome.name, decision.enforced.name).inc()
+
+    def _read(
+        self, caller: KnownCredential, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Asked, PromptReading | None]:
+        """Read a body by its table; what is well-formed but not carried is asked all the same, and denied.
+
+        Raises:
+            MalformedError: Not of the API's form.
+        """
+        sha256 = hashlib.sha256(body).hexdigest()
+        reading: PromptReading | None = None
+        not_carried: str | None = None
+        forwarded: Mapping[str, str] = {}
+        try:
+            forwarded = forwarded_request_headers(headers, self.wire.name)
+            reading = self.wire.read_request(body, limits=self._limits)
+            model = reading.model
+        except NotCarriedError as error:
+            not_carried, model = str(error), ""
+        bundle = self._service.terms.bundle
+        route = bundle.routes.get(model)
+        if not_carried is None:
+            if route is None:
+                not_carried = f"expected a model that the bundle routes, got `{model[:120]}`"
+            elif self.wire.name not in bundle.upstreams[route.upstream].api:
+                not_carried = f"expected an API that upstream `{route.upstream}` speaks, got `{self.wire.name}`"
+        upstream = route.upstream if route is not None else ""
+        descriptor = action_descriptor(
+            workload=caller.workload,
+            action=Action.PROMPT,
+            resource=model,
+            upstream=upstream,
+            body_sha256=sha256,
+            headers=forwarded,
+        )
+        claims = merge_claims(
+            [claims_of_header(headers[CLAIMS_HEADER]) if CLAIMS_HEADER in headers else {},
+             reading.claims if reading is not None else {}]
+        )
+        asked = Asked(
+            caller=caller,
+            action=Action.PROMPT,
+            resource=model,
+            model=model,
+            upstream=upstream,
+            forwarded=forwarded,
+            descriptor=descriptor,
+            digest=action_digest(descriptor),
+            texts=reading.texts if reading is not None else (),
+            claims=claims,
+            named=named_statements(headers),
+            parts=reading.seen.parts if reading is not None else 0,
+            size=len(body),
+            sha256=sha256,
+            content=body,
+            tools=reading.tools if reading is not None else (),
+            not_carried=not_carried,
+        )
+        return asked, reading if not_carried is None else None
+
+    async def decide_calls(
+        self, prompt: Asked, parent: Answered, calls: Sequence[ToolCall]
+    ) -> Refusal | None:
+        """Decide every tool call of an answer; the first that is not permitted stops them all.
+
+        Several calls are first looked at without acting, so that no approval is used up for one call of an answer
+        that another call stops.
+
+        Returns:
+            The refusal that stops the answer; None where every call is permitted.
+
+        Raises:
+            LogError: A decision is not known to be durable.
+        """
+        asked = [self._ask_call(prompt, parent, call) for call in calls]
+        if len(asked) > 1:
+            for each in asked:
+                considered = self._service.explain(each)
+                if considered.decision.enforced is not Outcome.PERMIT:
+                    asked = [each]
+                    break
+        for each in asked:
+            answered = await self._service.answer(each)
+            self._count(answered, Action.CALL)
+            if answered.decision.enforced is not Outcome.PERMIT:
+                return refusal_of(answered, prompt.caller, tool=each.resource)
+        return None
+
+    def _ask_call(self, prompt: Asked, parent: Answered, call: ToolCall) -> Asked:
+        not_carried: str | None = None
+        arguments: Any = None
+        bundle = self._service.terms.bundle
+        try:
+            arguments = parse_arguments(call, limits=self._limits)
+            descriptor = call_descriptor(
+                workload=prompt.caller.workload, tool=call.name, arguments=arguments, bundle=bundle.digest
+            )
+        except MalformedError as error:
+            not_carried = f"expected arguments of `{call.name[:60]}` that can be decided: {error}"
+            descriptor = call_descriptor(
+                workload=prompt.caller.workload, tool=call.name, arguments=None, bundle=bundle.digest
+            )
+        raw = call.arguments.encode("utf-8", "surrogatepass")
+        return Asked(
+            caller=prompt.caller,
+            action=Action.CALL,
+            resource=call.name,
+            model=prompt.model,
+            upstream="",
+            descriptor=descriptor,
+            digest=action_digest(descriptor),
+            texts=tuple(strings_of(arguments)),
+            claims=prompt.claims,
+            named=prompt.named,
+            parts=1,
+            size=len(raw),
+            sha256=hashlib.sha256(raw).hexdigest(),
+            content=raw,
+            tools=prompt.tools,
+            not_carried=not_carried,
+            parent=parent.id,
+        )
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Every string in parsed JSON, keys included, and numbers as text: an address may stand in any of them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int | float):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield str(key)
+            yield from strings_of(child)
+    else:
+        for child in value:
+            yield from strings_of(child)
+
+
+def named_statements(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Digests of the statements that a caller names (`countermark-statement: sha256:...`): claims, no more."""
+    text = headers.get(STATEMENT_HEADER, "")
+    found = (part.strip().removeprefix("sha256:") for part in text.split(","))
+    return tuple(each for each in found if len(each) == 64 and all(c in "0123456789abcdef" for c in each))
+
+
+def refusal_of(answered: Answered, caller: KnownCredential, *, tool: str | None = None) -> Refusal:
+    """What a caller learns of a DENY or HOLD: decision id and clauses; what is missing only with the right to it."""
+    decision = answered.decision
+    held = decision.outcome is Outcome.HOLD
+    said = f"the call of `{tool[:60]}`" if tool is not None else "this request"
+    clauses = ", ".join(decision.clauses)
+    document: dict[str, Any] = {
+        "decision_id": answered.id,
+        "outcome": decision.outcome.name,
+        "clauses": list(decision.clauses),
+    }
+    if held:
+        message = f"{said} is held: people have to approve it first ({clauses}); send it again once they have"
+        document |= {"hold_id": answered.hold, "expires_at": answered.hold_expires}
+    elif decision.error is not None:
+        message = f"{said} is denied: {decision.error}"
+    elif clauses:
+        message = f"{said} is denied by {clauses}"
+    else:
+        message = f"{said} is denied: no clause permits it"
+    if caller.may_explain:
+        document["facts"] = {
+            name: {level.word: value for level, value in fact.values.items()}
+            for name, fact in answered.facts.items()
+        }
+        if held:
+            document["needs"] = dict(decision.quorum)
+        if answered.notes:
+            document["notes"] = list(answered.notes)
+    return Refusal(
+        kind=ErrorKind.HOLD if held else ErrorKind.DENIED,
+        message=f"{message} (decision {answered.id})",
+        countermark=document,
+    )
+
+
