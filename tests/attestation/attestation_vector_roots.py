@@ -171,6 +171,10 @@ def roots() -> dict[str, Files]:
         "root_small_order_key_fail": spoiled_root(
             "a key that anybody can sign for", bad_key(little_endian(0))
         ),
+        "root_order_eight_key_fail": spoiled_root(
+            "a key of order eight",
+            bad_key("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
+        ),
         "root_identity_key_fail": spoiled_root("the neutral point is no key", bad_key(little_endian(1))),
         "root_key_over_prime_fail": spoiled_root(
             "a point has one encoding", bad_key(little_endian(PRIME + 3))

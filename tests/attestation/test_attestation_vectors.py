@@ -75,7 +75,7 @@ def test_the_published_example_holds() -> None:
 
 
 def test_the_vectors_are_current() -> None:
-    """What lies in spec/ is what tests/attestation/make_attestation_vectors.py writes, byte for byte, and nothing more."""
+    """What lies in spec/ is what make_attestation_vectors.py writes, byte for byte, and nothing more."""
     wanted = vectors()
     found = {path.relative_to(VECTORS).as_posix(): path.read_bytes() for path in VECTORS.glob("*/*")}
     assert sorted(found) == sorted(wanted)

@@ -45,7 +45,10 @@ MAX_KEY_FILE_BYTES: Final = 4096
 
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
-_Y8 = 2707385501144840649318225287225658788936804267575313519463743609750303021022  # of points of order 8
+# ordinate of the points of order 8: its square y^2 solves 2 y^2 = 1 - d y^4
+_Y8 = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
 # Ordinates of all points whose order divides 8; under such a key everybody can make signatures.
 _SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
