@@ -1,0 +1,176 @@
+"""IP addresses, networks, ranges and host names in a folded text, in one spelling each.
+
+A range is written as the networks that cover it (`10.0.0.1-10.0.0.50`), a wildcard as the whole that it stands for
+(`10.4.*.*`): all of it has to lie inside an engagement. Times (`10:00:00`) and versions of three parts (`1.2.3`) are
+no addresses; four parts are one (`1.2.3.4`), whatever they were meant as.
+
+Source: RFC 4291, section 2.2 (forms of IPv6); RFC 1123, section 2.1 (host names).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from ipaddress import (
+    IPv4Address,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
+from typing import Final
+
+MAX_NETWORKS_OF_RANGE: Final = 64
+"""A range that needs more is written as the one network around it, which is more than it."""
+
+_OCTET: Final = r"(?:\d{1,3}(?:-\d{1,3})?(?:,\d{1,3}(?:-\d{1,3})?){0,32}|\*|[xX](?![A-Za-z]))"
+_IPV4: Final = re.compile(
+    rf"(?<![\d.])({_OCTET}(?:\.{_OCTET}){{3}})(?![\d*]|\.\d)"
+    r"(?:\s?(?:-|to|through|\.\.)\s?(\d{1,3}(?:\.\d{1,3}){3})(?![\d]|\.\d)|/(\d{1,3}(?:\.\d{1,3}){3}|\d{1,2})(?![\d.]*\d))?",
+    re.ASCII,
+)
+_IPV6: Final = re.compile(
+    r"(?<![\w:.])([0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\d{1,3}(?:\.\d{1,3}){3})?)(?:%[\w.-]{1,32})?"
+    r"(?:/(\d{1,3}))?(?![\w:]|\.\d)"
+)
+_COLONS: Final = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_HOST: Final = re.compile(
+    r"(?<![\w.-])((?:[^\W_](?:[\w-]{0,61}\w)?|_[\w-]{1,62})(?:\.[\w](?:[\w-]{0,61}[^\W_])?){0,125}"
+    r"\.(?:xn--[A-Za-z0-9-]{1,59}|[^\W\d_]{2,63}))(?![\w(]|-\w|\.\w)"
+)
+_URL: Final = re.compile(
+    r"\b[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^\s/@?#]{0,128}@)?(\[[^\]\s]{2,64}\]|[^\s/:?#\"'<>\\`)\],;]{1,253})"
+)
+_AFTER_AT: Final = re.compile(r"(?<=[\w.+/=?^`{|}~'!#$%&*-])@([\w-]{1,63}(?:\.[\w-]{1,63})*)")
+_FILE_ENDING: Final = re.compile(
+    # endings of file names that are no top-level domain
+    r"bak|bin|bmp|cfg|class|conf|css|csv|dll|docx?|exe|gif|gz|html?|ini|ipynb|jar|jpe?g|jsx?|jsonl?|lock|log|md5|mp[34]"
+    r"|odt|pdf|pem|png|pptx?|pyc|sha256|sql|svg|tar|tgz|tmp|toml|tsx?|txt|wav|webp|xlsx?|xml|ya?ml",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"0x[0-9a-f]{1,8}|\d{1,10}")
+
+
+def find_addresses(text: str) -> Iterator[str]:
+    """Yield every address, network and host name in a folded text; some more than once."""
+    if "." in text:
+        yield from _find_ipv4(text)
+        for match in _HOST.finditer(text):
+            name = match[1]
+            if not _FILE_ENDING.fullmatch(name.rpartition(".")[2]):
+                yield _host(name)
+    if ":" in text:
+        if _COLONS.search(text):
+            yield from _find_ipv6(text)
+        for match in _URL.finditer(text):
+            yield from _url_host(match[1])
+    if "@" in text:
+        for match in _AFTER_AT.finditer(text):
+            if not re.fullmatch(r"[\d.]+", match[1]):
+                yield _host(match[1])
+    if "localhost" in text:
+        yield "localhost"
+
+
+def without_addresses(text: str) -> str:
+    """The text with a gap for each IPv4 address, so that its digits are not taken for a telephone number."""
+    return _IPV4.sub(lambda match: match[0] if None in map(_octet, match[1].split(".")) else "\x00", text)
+
+
+def _host(name: str) -> str:
+    name = name.rstrip(".")
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode()
+        except UnicodeError:
+            return name.casefold()
+    return name.lower()
+
+
+def _url_host(host: str) -> Iterator[str]:
+    if host.startswith("["):
+        yield from _find_ipv6(host[1:-1])
+    elif _NUMBER.fullmatch(host.lower()) and int(host, 0 if host[:2].lower() == "0x" else 10) < 2**32:
+        # `http://2130706433/` is `127.0.0.1` to every resolver
+        yield str(IPv4Address(int(host, 0 if host[:2].lower() == "0x" else 10)))
+    elif not re.fullmatch(r"[\d.*]+", host):
+        yield _host(host)
+
+
+def _find_ipv4(text: str) -> Iterator[str]:
+    for match in _IPV4.finditer(text):
+        low_high = [_octet(part) for part in match[1].split(".")]
+        if any(bounds is None for bounds in low_high):
+            continue
+        bounds = [pair for pair in low_high if pair is not None]
+        low = IPv4Address(bytes(pair[0] for pair in bounds))
+        high = IPv4Address(bytes(pair[1] for pair in bounds))
+        if match[2]:
+            with contextlib.suppress(ValueError):
+                high = max(high, IPv4Address(".".join(str(int(part)) for part in match[2].split("."))))
+        if match[3]:
+            try:
+                yield str(ip_network(f"{low}/{match[3]}", strict=False))
+            except ValueError:
+                pass
+            else:
+                if low == high:
+                    continue
+        yield from _range(low, high)
+        if low == high:
+            yield from _octal(match[1])
+
+
+def _octet(part: str) -> tuple[int, int] | None:
+    if part in {"*", "x", "X"}:
+        return 0, 255
+    numbers = [int(number) for number in re.split(r"[-,]", part)]
+    return (min(numbers), max(numbers)) if max(numbers) <= 255 else None
+
+
+def _octal(written: str) -> Iterator[str]:
+    """The other reading of `010.0.0.1`, which some resolvers take as octal."""
+    parts = written.split(".")
+    if any(len(part) > 1 and part[0] == "0" for part in parts):
+        try:
+            numbers = [int(part, 8) if len(part) > 1 and part[0] == "0" else int(part) for part in parts]
+            yield str(IPv4Address(bytes(numbers)))
+        except ValueError:
+            return
+
+
+def _range(low: IPv4Address, high: IPv4Address) -> Iterator[str]:
+    if low == high:
+        yield str(low)
+        return
+    if high < low:
+        low, high = high, low
+    networks = list(summarize_address_range(low, high))
+    if len(networks) <= MAX_NETWORKS_OF_RANGE:
+        yield from (str(network).removesuffix("/32") for network in networks)
+    else:
+        yield str(ip_network(f"{low}/{32 - (int(low) ^ int(high)).bit_length()}", strict=False))
+
+
+def _find_ipv6(text: str) -> Iterator[str]:
+    for match in _IPV6.finditer(text):
+        written = match[1]
+        address: IPv6Address | None = None
+        for candidate in (written, written.rstrip(":"), written.rpartition(":")[0]):
+            try:
+                found = ip_address(candidate)
+            except ValueError:
+                continue
+            if isinstance(found, IPv6Address):
+                address = found
+                break
+        if address is None or (written.strip(":") == "" and not match[2]):
+            continue
+        if match[2] and int(match[2]) <= 128:
+            yield str(IPv6Network(f"{address}/{match[2]}", strict=False))
+        elif address.ipv4_mapped is not None:
+            yield str(address.ipv4_mapped)
+        else:
+            yield str(address)
