@@ -11,6 +11,8 @@ What nobody says is `unknown`; a number's unknown is its worst value.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,6 +77,10 @@ class Appraisal:
     relations: tuple[Relation, ...]
 
 
+_Operations = Mapping[Level, frozenset[str] | str]
+_REMEMBERED: Final = 256
+
+
 def appraise(
     statements: Iterable[VerifiedStatement],
     observation: Observation,
@@ -90,26 +96,60 @@ def appraise(
         skew_s: How far ahead of ours a maker's clock may run, in seconds.
     """
     standing = stand(statements, workload=observation.workload, root=root, now=now, skew_s=skew_s)
-    return appraise_standing(standing, observation)
+    return Appraiser(standing).appraise(observation)
 
 
-def appraise_standing(standing: Standing, observation: Observation) -> Appraisal:
-    """Appraise one request on what stands for its workload; the costly part, `stand`, can be kept until it changes.
+class Appraiser:
+    """Appraises requests on what stands for their workload, which can be kept until it changes.
 
-    Raises:
-        ValueError: `standing` is that of another workload.
+    It remembers the facts that don't depend on content, by all that they do depend on: the same observation gives the
+    same appraisal, sooner. At most 256 of them, since callers choose the names of models and tools.
     """
-    if standing.workload != observation.workload:
-        raise ValueError(f"expected what stands for `{observation.workload}`, got `{standing.workload}`")
-    facts = _statement_facts(standing, observation)
-    operations = _operations(facts)
-    relations = tuple(_relations(standing, observation))
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self._known: OrderedDict[Hashable, tuple[Mapping[str, AppraisedFact], _Operations]] = OrderedDict()
+        self._lock = threading.Lock()  # guards _known
+
+    def appraise(self, observation: Observation) -> Appraisal:
+        """Appraise one request.
+
+        Raises:
+            ValueError: A request of another workload.
+        """
+        if self.standing.workload != observation.workload:
+            raise ValueError(
+                f"expected a request of `{self.standing.workload}`, got one of `{observation.workload}`"
+            )
+        known, operations = self._without_content(observation)
+        return _appraise(self.standing, observation, dict(known), operations)
+
+    def _without_content(self, seen: Observation) -> tuple[Mapping[str, AppraisedFact], _Operations]:
+        key = (seen.action, seen.model, seen.tool, seen.runner_level, seen.credential)
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+                return found
+        facts = _statement_facts(self.standing, seen)
+        facts["binding"] = _binding(seen)
+        found = (facts, _operations(facts))
+        with self._lock:
+            self._known[key] = found
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+
+def _appraise(
+    standing: Standing, seen: Observation, facts: dict[str, AppraisedFact], operations: _Operations
+) -> Appraisal:
+    relations = tuple(_relations(standing, seen))
     by_statement = {relation.statement: relation for relation in relations}
-    facts["order"] = _relation_fact("order", standing, observation, by_statement, operations)
-    facts["engagement"] = _relation_fact("engagement", standing, observation, by_statement, {})
-    facts["binding"] = _binding(observation)
-    facts["bulk_persons"] = _claimed_fact("bulk_persons", _claims("bulk_persons", observation), views=())
-    consent = [*_claims("consent", observation), *_consents(standing, observation)]
+    facts["order"] = _relation_fact("order", standing, seen, by_statement, operations)
+    facts["engagement"] = _relation_fact("engagement", standing, seen, by_statement, {})
+    facts["bulk_persons"] = _claimed_fact("bulk_persons", _claims("bulk_persons", seen), views=())
+    consent = [*_claims("consent", seen), *_consents(standing, seen)]
     facts["consent"] = _claimed_fact("consent", consent, views=STATEMENT_VIEWS)
     supports = [support for fact in facts.values() for support in fact.support]
     ends = [support.valid_until for support in supports if support.valid_until is not None]
@@ -117,11 +157,7 @@ def appraise_standing(standing: Standing, observation: Observation) -> Appraisal
         facts=MappingProxyType(facts),
         valid_until=min(ends, default=None),
         used=tuple(sorted({item.statement for item in supports if item.statement is not None})),
-        ignored=(
-            *standing.ignored,
-            *_named_but_absent(standing, observation),
-            *_untied(standing, observation),
-        ),
+        ignored=(*standing.ignored, *_named_but_absent(standing, seen), *_untied(standing, seen)),
         relations=relations,
     )
 
@@ -228,7 +264,7 @@ def _support(
         statement_level=statement.level,
         tie=tie,
         tie_level=tie_level,
-        signers=tuple(str(signer) for signer in (*statement.makers, *statement.countersigners)),
+        signers=item.signers,
         valid_until=min(ends),
     )
 
@@ -236,7 +272,7 @@ def _support(
 # (3) relations
 
 
-def _operations(facts: Mapping[str, AppraisedFact]) -> Mapping[Level, frozenset[str] | str]:
+def _operations(facts: Mapping[str, AppraisedFact]) -> _Operations:
     """Per view, what is done to persons; `conflict` or `unknown` where that isn't settled."""
     found: dict[Level, frozenset[str] | str] = {}
     for level in STATEMENT_VIEWS:
@@ -282,7 +318,7 @@ def _relation_fact(
     standing: Standing,
     seen: Observation,
     relations: Mapping[str, Relation],
-    operations: Mapping[Level, frozenset[str] | str],
+    operations: _Operations,
 ) -> AppraisedFact:
     tie = PERSONS_TIE if name == "order" else ADDRESSES_TIE
     related = [

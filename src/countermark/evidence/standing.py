@@ -47,6 +47,8 @@ class InForce:
     statement: VerifiedStatement
     parsed: Parsed
     valid_until: datetime
+    signers: tuple[str, ...]
+    """Each signature that counts, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,4 +235,5 @@ def _stands(
         if fresh is None or fresh <= now:
             return f"expected a `status: good` of its makers not older than {max_age_s} s"
         valid_until = min(valid_until, fresh)
-    return InForce(statement=statement, parsed=parsed, valid_until=valid_until)
+    signers = tuple(str(signer) for signer in (*statement.makers, *statement.countersigners))
+    return InForce(statement=statement, parsed=parsed, valid_until=valid_until, signers=signers)
