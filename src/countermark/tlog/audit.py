@@ -93,6 +93,17 @@ class TileAudit:
                 f"tile `{tile}` was changed: from entry {entry} on it isn't what the entries make"
             )
 
+    def check_missing(self) -> None:
+        """Refuse a log that lacks tiles of its checkpoint.
+
+        Raises:
+            TamperedError: Names the first that isn't there.
+        """
+        for tile in self.missing:
+            # looked for once more: a full tile may have taken a partial one's place while the folders were listed
+            if tile.stop <= self._published and not self._store.exists(tile):
+                raise TamperedError(f"tile `{tile.path}` is missing")
+
     def first_changed(self) -> int | None:
         """The first entry added so far that isn't the published one, by the stored leaf hashes."""
         if self.leaf is not None:
@@ -145,14 +156,15 @@ class TileAudit:
     def _compare_file(self, tile: Tile, width: int) -> None:
         shown = Tile(level=tile.level, index=tile.index, parts=tile.parts[:width])
         try:
-            data = self._store.read(tile.level, tile.index, width)
+            data = self._store.read_file(shown)
         except OSError as error:
             raise disk_error(f"reading tile `{shown.path}`", error) from error
         if data is None:
+            if self._store.exists(shown):
+                return  # a writer has just replaced the partial tile by the full one
             raise LogError(f"tile `{shown.path}` vanished while it was read")
         self.compared += 1
-        # a partial tile that has just been replaced by the full one is read as that
-        if data in (shown.data, tile.data):
+        if data == shown.data:
             return
         part = shown.first_difference(data)
         entry = shown.entry_at(width if part is None else part)

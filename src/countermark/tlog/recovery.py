@@ -61,11 +61,10 @@ def check_root(audit: TileAudit, checkpoint: Checkpoint, torn: TornTail | None) 
         message = f"the checkpoint signs {checkpoint.size} entries, the segments hold {size}"
         if torn is not None:
             blamed = audit.blame(size, torn.entries)
-            last = size + len(torn.entries) - 1
             if blamed is not None:
                 message += f": entry {blamed} differs from the one that was published"
-            elif torn.entries:
-                message += f": the record of entries {size} to {last} was changed"
+            else:
+                message += f": the record that begins with entry {size} is not whole"
             message += f" (segment `{torn.path.name}`, byte {torn.offset})"
         raise TamperedError(message)
     root = audit.roots[checkpoint.size]

@@ -160,25 +160,37 @@ def parse_header(data: bytes, name: str) -> tuple[SegmentHeader, int]:
     return SegmentHeader(marker=marker, first_index=first_index, chain=chain, origin=origin), end + _CRC.size
 
 
-def _body_at(data: bytes, offset: int, marker: bytes) -> tuple[int, int, bytes, bytes, int] | None:
-    """(first index, count, chain, body, end) of what may be a record at `offset`, its CRC not looked at."""
+def _whole_at(data: bytes, offset: int, marker: bytes) -> tuple[int, int, bytes, bytes, int] | None:
+    """(first index, count, chain, body, end) of the record at `offset`, or None where there is no whole one."""
     if offset + _RECORD.size + _CRC.size > len(data):
         return None
     found, first_index, count, length, chain = _RECORD.unpack_from(data, offset)
     body_at = offset + _RECORD.size
-    end = body_at + length + _CRC.size
-    if found != marker or count == 0 or end > len(data):
+    stop = body_at + length
+    if found != marker or count == 0 or stop + _CRC.size > len(data):
         return None
-    return first_index, count, chain, data[body_at : body_at + length], end
+    if _CRC.unpack_from(data, stop)[0] != zlib.crc32(memoryview(data)[offset:stop]):
+        return None
+    return first_index, count, chain, data[body_at:stop], stop + _CRC.size
 
 
-def _whole_at(data: bytes, offset: int, marker: bytes) -> tuple[int, int, bytes, bytes, int] | None:
-    """Like `_body_at`, where the CRC is right."""
-    found = _body_at(data, offset, marker)
-    if found is None:
-        return None
-    end = found[4] - _CRC.size
-    return found if _CRC.unpack_from(data, end)[0] == zlib.crc32(memoryview(data)[offset:end]) else None
+def _readable_at(data: bytes, offset: int, marker: bytes, first_index: int) -> tuple[bytes, ...]:
+    """The entries that can still be read of a broken record, to tell which of them was changed."""
+    if offset + _RECORD.size > len(data):
+        return ()
+    found, first, _, length, _ = _RECORD.unpack_from(data, offset)
+    if found != marker or first != first_index:
+        return ()
+    body = data[offset + _RECORD.size : offset + _RECORD.size + length]
+    entries: list[bytes] = []
+    at = 0
+    while at + 2 < len(body):
+        size = int.from_bytes(body[at : at + 2], "big")
+        if size == 0 or at + 2 + size > len(body):
+            break
+        entries.append(body[at + 2 : at + 2 + size])
+        at += 2 + size
+    return tuple(entries)
 
 
 class LogScan:
@@ -269,13 +281,7 @@ class LogScan:
         self, path: Path, data: bytes, at: int, rest: int, header: SegmentHeader, *, last: bool
     ) -> None:
         """Bytes at `at` are no record: a torn tail, or damage."""
-        entries: tuple[bytes, ...] = ()
-        found = _body_at(data, at, header.marker)
-        if found is not None and found[0] == self.size:
-            try:
-                entries = split_body(found[3], found[1])
-            except MalformedError:
-                entries = ()
+        entries = _readable_at(data, at, header.marker, self.size)
         after = self._next_whole(data, at + 1, header.marker)
         if last and after is None:
             self.torn = TornTail(path=path, offset=at, size=rest - at, entries=entries)
@@ -283,8 +289,6 @@ class LogScan:
         blamed = self._blame(self.size, entries) if self._blame is not None and entries else None
         if blamed is not None:
             what = f"entry {blamed} differs from the one that was published"
-        elif entries:
-            what = f"the record of entries {self.size} to {self.size + len(entries) - 1} was changed"
         else:
             what = f"the record that begins with entry {self.size} was changed"
         follows = "more segments follow" if after is None else f"whole records follow, from entry {after}"

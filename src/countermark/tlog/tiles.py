@@ -9,6 +9,7 @@ Source: C2SP tlog-tiles v0.1.0.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -202,6 +203,22 @@ class TileStore:
                 continue
         return None
 
+    def read_file(self, tile: Tile) -> bytes | None:
+        """The content of exactly this file; None where it isn't there.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        try:
+            return (self._folder / tile.path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def exists(self, tile: Tile) -> bool:
+        """Whether the tile, or the full one that has replaced it, is there."""
+        full = self._folder / tile_path(tile.level, tile.index)
+        return (self._folder / tile.path).is_file() or full.is_file()
+
     def drop_partial(self, tile: Tile) -> None:
         """Remove the partial forms of a full tile (C2SP tlog-tiles allows it once the full one is there)."""
         folder = self._folder / (tile_path(tile.level, tile.index) + ".p")
@@ -228,10 +245,14 @@ class TileStore:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    if root.is_dir():
-        for path in root.rglob("*"):
-            if path.is_file() and not path.name.endswith(TEMPORARY):
-                yield path
+    """All files below `root`; folders may vanish meanwhile, when a full tile replaces partial ones."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for folder, _, names in os.walk(root, onerror=refuse):
+        yield from (Path(folder, name) for name in names if not name.endswith(TEMPORARY))
 
 
 def _parse_path(parts: tuple[str, ...]) -> tuple[int, int, int] | None:
