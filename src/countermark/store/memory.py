@@ -154,13 +154,13 @@ class MemoryNonces:
         self._clock = clock
         self._until: dict[str, datetime] = {}
 
-    def remember(self, key: str, until: datetime) -> bool:
-        """Remember `key` until then. False where it is remembered already."""
+    def remember(self, nonce_key: str, until: datetime) -> bool:
+        """Remember `nonce_key` until then. False where it is remembered already."""
         now = self._clock()
         self._until = {known: end for known, end in self._until.items() if end > now}
-        if key in self._until:
+        if nonce_key in self._until:
             return False
-        self._until[key] = until
+        self._until[nonce_key] = until
         return True
 
 

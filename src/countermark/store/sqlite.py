@@ -303,8 +303,8 @@ class SqliteNonces:
         self._database = database
         self._clock = clock
 
-    def remember(self, key: str, until: datetime) -> bool:
-        """Remember `key` until then. False where it is remembered already; of two callers one gets True.
+    def remember(self, nonce_key: str, until: datetime) -> bool:
+        """Remember `nonce_key` until then. False where it is remembered already; of two callers one gets True.
 
         Raises:
             StoreError: It could not be remembered; whoever asked has to refuse.
@@ -313,7 +313,8 @@ class SqliteNonces:
         with self._database.write() as connection:
             connection.execute("DELETE FROM nonce WHERE until_us <= ?", (now_us,))
             made = connection.execute(
-                "INSERT INTO nonce (key, until_us) VALUES (?, ?) ON CONFLICT DO NOTHING", (key, _us(until))
+                "INSERT INTO nonce (key, until_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (nonce_key, _us(until)),
             )
             return made.rowcount == 1
 
