@@ -31,6 +31,10 @@ CountermarkError
 │   ├── HoldClosedError         the hold was decided, or its time is over
 │   └── SealError               held content that does not open: another key, or tampered with
 ├── UpstreamError               the model's server failed, hung or broke its own protocol
+│   ├── UpstreamConnectError    it was not reached: nothing was sent
+│   ├── UpstreamTimeoutError    it did not answer, or not go on, in time
+│   ├── UpstreamProtocolError   it said something that HTTP, or this gateway, does not allow
+│   └── UpstreamTooLargeError   its answer is over the size limit
 └── SettingsError               settings that can't be used; the message says what to write
 """
 
@@ -175,7 +179,36 @@ class SealError(StoreError):
 
 
 class UpstreamError(CountermarkError):
-    """The model's server failed, hung or broke its own protocol."""
+    """The model's server failed, hung or broke its own protocol.
+
+    `kind` is one word for counters and for the caller (`connect`, `timeout`, `protocol`, `too-large`).
+    """
+
+    kind = "failed"
+
+
+class UpstreamConnectError(UpstreamError):
+    """The model's server was not reached, or is not the one that is expected: nothing was sent."""
+
+    kind = "connect"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The model's server did not answer, or did not go on, in time."""
+
+    kind = "timeout"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The model's server said something that HTTP, or this gateway, does not allow."""
+
+    kind = "protocol"
+
+
+class UpstreamTooLargeError(UpstreamError):
+    """The answer is over the size limit."""
+
+    kind = "too-large"
 
 
 class SettingsError(CountermarkError):

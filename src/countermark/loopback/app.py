@@ -256,10 +256,11 @@ async def _send_raw(
             exchange.write_raw(raw_answer(second, kind=JSON, headers=headers, length=len(second)))
     if not await exchange.gone(within_s=1):
         exchange.close()
+        await exchange.gone()
 
 
 def _filler(asked: Asked) -> tuple[bytes, bytes]:
-    """Beginning and repeated piece of `huge`: events whose text is long, or blanks, which are good JSON before a value."""
+    """Beginning and repeated piece of `huge`: events with long text, or blanks, which are good JSON before a value."""
     if not asked.stream:
         return b"", b" " * len(_FILLER)
     events = stream_events(asked, [Choice(text=_FILLER)])
