@@ -18,7 +18,7 @@ from countermark.errors import CountermarkError, CredentialError
 from countermark.evidence.observation import KnownCredential
 from countermark.evidence.predicates.credential import Credential, parse_credential
 from countermark.evidence.predicates.reading import subject_name
-from countermark.evidence.standing import STATUS, Ignored, fresh_until, in_time, newest
+from countermark.evidence.standing import STATUS, Ignored, distinct, fresh_until, in_time, newest
 
 KIND = "credential"
 
@@ -55,7 +55,7 @@ class CredentialIndex:
         self._readable: set[str] = set()
         self._statuses: dict[str, list[VerifiedStatement]] = {}
         ignored: list[Ignored] = []
-        for statement in {item.sha256: item for item in statements}.values():
+        for statement in distinct(statements):
             if statement.kind == STATUS:
                 self._statuses.setdefault(str(statement.descriptor.get("statement")), []).append(statement)
             elif statement.kind == KIND:

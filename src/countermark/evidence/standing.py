@@ -73,6 +73,24 @@ def group_of(statement: VerifiedStatement) -> Group:
     return (statement.kind, statement.subject.sha256, makers)
 
 
+def distinct(statements: Iterable[VerifiedStatement]) -> list[VerifiedStatement]:
+    """Each statement once, in an order that doesn't depend on theirs.
+
+    One payload that two makers signed, each in an envelope of his own, is two statements: each is somebody's word.
+    """
+    found = {
+        (
+            statement.sha256,
+            statement.level,
+            tuple(map(str, statement.makers)),
+            tuple(map(str, statement.countersigners)),
+            statement.validity.valid_until,
+        ): statement
+        for statement in statements
+    }
+    return [found[key] for key in sorted(found)]
+
+
 def about_workloads(statements: Iterable[VerifiedStatement]) -> Mapping[str, tuple[VerifiedStatement, ...]]:
     """Sort statements by the workloads that they can bear on, for `stand`; under `""` those that bear on any.
 
@@ -181,8 +199,7 @@ def stand(
         statements: All that bear on the workload (`about_workloads`), or simply all.
         skew_s: How far ahead of ours a maker's clock may run, in seconds.
     """
-    distinct = {statement.sha256: statement for statement in statements}
-    known = [distinct[sha256] for sha256 in sorted(distinct)]
+    known = distinct(statements)
     current, early_or_late = in_time(known, now=now, skew_s=skew_s)  # (1)
     counting, replaced = newest(item for item in current if item.kind != STATUS)  # (2)
     statuses = [item for item in current if item.kind == STATUS]
