@@ -39,15 +39,21 @@ class UpstreamSettings:
         if self.key_env is not None:
             value = os.environ.get(self.key_env)
             if not value:
-                raise SettingsError(f"expected the upstream's key in the environment variable `{self.key_env}`")
+                raise SettingsError(
+                    f"expected the upstream's key in the environment variable `{self.key_env}`"
+                )
             return value
         if self.key_file is not None:
             try:
                 if self.key_file.stat().st_mode & 0o077:
-                    raise SettingsError(f"expected `{self.key_file}` to be readable by its owner only: chmod 600")
+                    raise SettingsError(
+                        f"expected `{self.key_file}` to be readable by its owner only: chmod 600"
+                    )
                 return self.key_file.read_text().strip()
             except OSError as error:
-                raise SettingsError(f"expected the upstream's key in `{self.key_file}`: {error.strerror}") from error
+                raise SettingsError(
+                    f"expected the upstream's key in `{self.key_file}`: {error.strerror}"
+                ) from error
         return None
 
 
@@ -179,12 +185,14 @@ def read_settings(folder: Path) -> Settings:
             values["upstreams"] = {name: _upstream(name, sub, folder) for name, sub in content.items()}
             continue
         if table not in known or not isinstance(content, dict):
-            raise SettingsError(f"expected the tables gateway, limits, log and upstreams in `{path}`, got `{table}`")
+            raise SettingsError(
+                f"expected the tables gateway, limits, log and upstreams in `{path}`, got `{table}`"
+            )
         for key, value in content.items():
             if key not in known[table]:
                 raise SettingsError(f"expected one of {', '.join(known[table])} in `[{table}]`, got `{key}`")
-            name = _RENAMED.get(key, key)
-            values[name] = _typed(name, value, f"{table}.{key}")
+            field_name = str(_RENAMED.get(key, key))
+            values[field_name] = _typed(field_name, value, f"{table}.{key}")
     return Settings(folder=folder, **values)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from countermark.decision import Decision
 from countermark.evidence.observation import KnownCredential
-from countermark.facts import AppraisedFact
+from countermark.facts import FactValue
 from countermark.request import Action
 
 
@@ -65,7 +65,7 @@ class Answered:
         id: The decision id that callers learn: `d_` and 26 characters of lower-case base32 (128 random bits).
         index: Its entry's number in the log.
         hold: Id of the hold where people have to look first.
-        facts: The appraised facts, for those with the right to `explain`.
+        values: `view.name` to value of the facts that clauses read, for those with the right to `explain`.
     """
 
     id: str
@@ -73,7 +73,7 @@ class Answered:
     decision: Decision
     hold: str | None = None
     hold_expires: str | None = None
-    facts: Mapping[str, AppraisedFact] = field(default_factory=dict)
+    values: Mapping[str, FactValue] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

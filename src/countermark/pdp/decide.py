@@ -46,7 +46,9 @@ def decide(
     if result.permitted:
         return Decision(outcome=Outcome.PERMIT, clauses=result.clauses, bundle=bundle.digest)
     # A role's maximum is never below what has been approved already
-    possible = {role: max(facts.possible.get(role, 0), facts.approvals.get(role, 0)) for role in bundle.approvals}
+    possible = {
+        role: max(facts.possible.get(role, 0), facts.approvals.get(role, 0)) for role in bundle.approvals
+    }
     quorum = evaluator.minimal_quorum(name, workload, resource, facts.values, possible)
     observe = observed(bundle, action, workload, result.clauses, now)
     if quorum is None:
@@ -57,9 +59,7 @@ def decide(
     )
 
 
-def observed(
-    bundle: Bundle, action: Action, workload: str, clauses: tuple[str, ...], now: datetime
-) -> bool:
+def observed(bundle: Bundle, action: Action, workload: str, clauses: tuple[str, ...], now: datetime) -> bool:
     """Whether everything that stopped an action is only observed: decided and recorded, not enforced.
 
     Never for a red line, never where no clause decided (a default DENY), never beyond the rule's own end.

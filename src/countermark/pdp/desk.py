@@ -103,7 +103,9 @@ class Desk:
             consumed=used,
         )
 
-    def park(self, asked: Asked, decision: Decision, facts: Facts, appraisal: Appraisal, *, now: datetime) -> Hold:
+    def park(
+        self, asked: Asked, decision: Decision, facts: Facts, appraisal: Appraisal, *, now: datetime
+    ) -> Hold:
         """Put a held action on file, sealed; the same action held again returns the hold that is there.
 
         Raises:
@@ -145,5 +147,3 @@ class Desk:
         hold = self.holds.find(asked.caller.workload, asked.digest, now=now)
         if hold is not None:
             self.holds.close(hold.hold_id, HoldState.USED, now=now)
-
-

@@ -11,29 +11,44 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 from countermark.attestation.envelope import parse_envelope
 from countermark.attestation.trust_root import TrustRoot
 from countermark.attestation.verify import VerifiedStatement, verify_statement
+from countermark.errors import (
+    CountermarkError,
+    LifetimeError,
+    MalformedError,
+    NotYetValidError,
+    TooLargeError,
+)
 from countermark.evidence.standing import about_workloads
-from countermark.errors import CountermarkError, LifetimeError, MalformedError, NotYetValidError, TooLargeError
 
 MAX_FILE_BYTES = 1 << 20
 MAX_LINES = 64
+
 
 class StatementStore(Protocol):
     """Keeps statements' files. `put` is atomic and durable when it returns; a name is a payload's SHA-256 in hex."""
 
     def read_all(self) -> Mapping[str, bytes]:
         """Every file, by payload digest."""
+        ...
 
     def put(self, sha256: str, data: bytes) -> None:
         """Write or replace one file."""
+        ...
 
     def remove(self, sha256: str) -> None:
         """Take one file off; nothing happens where there is none."""
+        ...
+
+    def keep(self, target: Path, data: bytes) -> None:
+        """Keep a copy under its own name, once, durably: a replay will need it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +104,9 @@ def check_lifetime(statement: VerifiedStatement, lifetimes: Mapping[str, int]) -
     longest_s = lifetimes.get(statement.kind)
     made = statement.statement.validity
     if longest_s is not None and made.valid_until - made.valid_from > timedelta(seconds=longest_s):
-        raise LifetimeError(f"expected a `{statement.kind}` that lives at most {longest_s} s, as the bundle says")
+        raise LifetimeError(
+            f"expected a `{statement.kind}` that lives at most {longest_s} s, as the bundle says"
+        )
 
 
 def verify_file(
@@ -161,24 +178,27 @@ class StatementsOnFile:
         self._retry_at = min(retries, default=None)
         self.version += 1
 
-    def put(self, data: bytes, *, now: datetime) -> Filed:
-        """Put a file on file, merged with what is there about the same payload.
+    def check(self, data: bytes, *, now: datetime) -> Filed:
+        """What a file would be on file, merged with what is there about the same payload; nothing is changed.
 
         Raises:
-            CountermarkError: It does not verify now; nothing was changed. (Not yet valid is accepted: it waits.)
+            CountermarkError: It does not verify now. (Not yet valid is accepted: it waits.)
         """
-        sha256 = payload_sha256(data)
-        known = self._filed.get(sha256)
+        known = self._filed.get(payload_sha256(data))
         merged = merge_lines(known.data if known else None, data)
         filed = self._verify(merged, now)
         if filed.statement is None and filed.retry_at is None:
             # say why, with the typed error
             check_lifetime(
-                verify_statement(split_lines(merged), self._root, now=now, skew_s=self._skew_s), self._lifetimes
+                verify_statement(split_lines(merged), self._root, now=now, skew_s=self._skew_s),
+                self._lifetimes,
             )
-        self._filed[sha256] = filed
-        self._index()
         return filed
+
+    def take(self, filed: Filed) -> None:
+        """Put on file what `check` returned."""
+        self._filed[filed.sha256] = filed
+        self._index()
 
     def remove(self, sha256: str) -> bool:
         """Take a statement off file; False where it isn't there."""

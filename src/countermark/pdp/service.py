@@ -22,9 +22,9 @@ from typing import Any
 
 from countermark.clock import Clock, format_time
 from countermark.decision import Decision, Outcome
-from countermark.errors import CountermarkError, StoreError
+from countermark.errors import StoreError
 from countermark.evidence.selectors import SelectorKeys
-from countermark.facts import AppraisedFact, Facts
+from countermark.facts import Facts
 from countermark.oversight.approval import possible_approvers
 from countermark.pdp.asked import Answered, Asked, new_id
 from countermark.pdp.desk import Desk
@@ -132,7 +132,7 @@ class Service:
         if asked.not_carried is not None:
             return asked.not_carried
         return self.suspensions.why(
-            workload=asked.caller.workload, model=asked.model, purpose=gathered.purpose
+            workload=asked.caller.workload, model=asked.model, purpose=gathered.purpose, now=now
         )
 
     def _decide(self, asked: Asked, facts: Facts, now: datetime) -> Decision:
@@ -176,12 +176,18 @@ class Service:
         hold = None
         if decision.enforced is Outcome.HOLD:
             try:
-                hold = self.desk.park(asked, decision, considered.facts, considered.gathered.appraisal, now=now)
-            except StoreError as error:  # too many open holds, or they can't be kept: nobody could ever approve it
+                hold = self.desk.park(
+                    asked, decision, considered.facts, considered.gathered.appraisal, now=now
+                )
+            except (
+                StoreError
+            ) as error:  # too many open holds, or they can't be kept: nobody could ever approve it
                 decision = replace(decision, outcome=Outcome.DENY, quorum={}, error=str(error))
         if considered.consumes and not self.desk.reserve(considered.consumes):
             # the same request came twice at once: the other one takes the approvals
-            decision = replace(decision, outcome=Outcome.DENY, error="the approvals were used by another request")
+            decision = replace(
+                decision, outcome=Outcome.DENY, error="the approvals were used by another request"
+            )
             considered = replace(considered, consumes=())
         # (3) the entry. INVARIANT: durable before anything is released
         decision_id = new_id("d")
@@ -196,7 +202,7 @@ class Service:
             decision=decision,
             hold=hold.hold_id if hold else None,
             hold_expires=format_time(hold.expires_at) if hold else None,
-            facts=considered.gathered.appraisal.facts,
+            values=considered.facts.values,
             notes=considered.notes,
         )
 
@@ -274,5 +280,3 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
         name: str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
         for name, value in values.items()
     }
-
-

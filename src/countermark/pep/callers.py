@@ -71,7 +71,9 @@ class Callers:
             return self._current().by_api_key(presented_key(headers), now)
         found = _KEYID.findall(signed)
         if len(found) != 1:
-            raise CredentialError("expected one signature with a `keyid` of 64 hex digits in `Signature-Input`")
+            raise CredentialError(
+                "expected one signature with a `keyid` of 64 hex digits in `Signature-Input`"
+            )
         return self._current().by_key_id(found[0], now)
 
     def prove(

@@ -14,7 +14,6 @@ from typing import Any
 
 from countermark.decision import Outcome
 from countermark.errors import (
-
     CredentialError,
     LogError,
     MalformedError,
@@ -43,7 +42,15 @@ from countermark.pep.http import (
     send_answer,
 )
 from countermark.pep.metrics import Metrics
-from countermark.pep.reading import STATUS, ErrorKind, Limits, PromptReading, ToolCall, WireFormat, parse_arguments
+from countermark.pep.reading import (
+    STATUS,
+    ErrorKind,
+    Limits,
+    PromptReading,
+    ToolCall,
+    WireFormat,
+    parse_arguments,
+)
 from countermark.pep.refusals import Refusals
 from countermark.request import Action
 
@@ -121,9 +128,7 @@ class Enforcer:
         now = self._service.now()
         try:
             caller = self._callers.find(headers, now)
-            body = await read_body(
-                receive, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s
-            )
+            body = await read_body(receive, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s)
             started = time.perf_counter()
             self._callers.prove(caller, scope, headers, body, now)
         except (CredentialError, ReplayError) as error:
@@ -133,7 +138,7 @@ class Enforcer:
         except SlowCallerError as error:
             return self._no_decision(ErrorKind.TIMEOUT, "slow", str(error))
         try:
-            asked, reading = self._read(caller, headers, body)
+            asked, reading = self.read(caller, headers, body)
         except TooLargeError as error:
             return self._no_decision(ErrorKind.TOO_LARGE, "too-large", str(error))
         except MalformedError as error:
@@ -168,7 +173,7 @@ class Enforcer:
         decision = answered.decision
         self._metrics.decisions.labels(action.value, decision.outcome.name, decision.enforced.name).inc()
 
-    def _read(
+    def read(
         self, caller: KnownCredential, headers: Mapping[str, str], body: bytes
     ) -> tuple[Asked, PromptReading | None]:
         """Read a body by its table; what is well-formed but not carried is asked all the same, and denied.
@@ -192,7 +197,9 @@ class Enforcer:
             if route is None:
                 not_carried = f"expected a model that the bundle routes, got `{model[:120]}`"
             elif self.wire.name not in bundle.upstreams[route.upstream].api:
-                not_carried = f"expected an API that upstream `{route.upstream}` speaks, got `{self.wire.name}`"
+                not_carried = (
+                    f"expected an API that upstream `{route.upstream}` speaks, got `{self.wire.name}`"
+                )
         upstream = route.upstream if route is not None else ""
         descriptor = action_descriptor(
             workload=caller.workload,
@@ -203,8 +210,10 @@ class Enforcer:
             headers=forwarded,
         )
         claims = merge_claims(
-            [claims_of_header(headers[CLAIMS_HEADER]) if CLAIMS_HEADER in headers else {},
-             reading.claims if reading is not None else {}]
+            [
+                claims_of_header(headers[CLAIMS_HEADER]) if CLAIMS_HEADER in headers else {},
+                reading.claims if reading is not None else {},
+            ]
         )
         asked = Asked(
             caller=caller,
@@ -336,10 +345,7 @@ def refusal_of(answered: Answered, caller: KnownCredential, *, tool: str | None 
     else:
         message = f"{said} is denied: no clause permits it"
     if caller.may_explain:
-        document["facts"] = {
-            name: {level.word: value for level, value in fact.values.items()}
-            for name, fact in answered.facts.items()
-        }
+        document["facts"] = dict(answered.values)
         if held:
             document["needs"] = dict(decision.quorum)
         if answered.notes:
@@ -349,5 +355,3 @@ def refusal_of(answered: Answered, caller: KnownCredential, *, tool: str | None 
         message=f"{message} (decision {answered.id})",
         countermark=document,
     )
-
-

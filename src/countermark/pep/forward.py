@@ -12,15 +12,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from countermark.attestation.keys import PrivateKey
-from countermark.errors import LogError, MalformedError, StoreError, TooLargeError, UpstreamError
+from countermark.errors import LogError, MalformedError, StoreError, UpstreamError
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
-from countermark.pep.headers import forwarded_request_headers, released_answer_headers
+from countermark.pep.headers import released_answer_headers
 from countermark.pep.http import CallerLeftError, Receive, Send, caller_left, send_answer
 from countermark.pep.metrics import Metrics
-from countermark.pep.reading import Calls, ErrorKind, Finished, Limits, Pass, PromptReading
+from countermark.pep.reading import Calls, ErrorKind, Finished, Limits, PromptReading
 from countermark.pep.upstream_client import Timeouts, UpstreamAnswer, UpstreamClient
 from countermark.policy.bundle import Bundle
 from countermark.strictjson import parse_object
@@ -133,10 +134,11 @@ class Forwarder:
     ) -> Refusal | None:
         upstream = self._bundle.upstreams[asked.upstream]
         limits = self._bundle.limits
+        url = f"{upstream.url}{enforcer.wire.path}"
         answer = await self._client.open(
-            f"{upstream.url}{enforcer.wire.path}",
+            url,
             method="POST",
-            headers=self._headers(enforcer, asked, answered, enforcer.wire.path),
+            headers=self._headers(enforcer, asked, answered, urlsplit(url).path),
             body=body,
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
@@ -155,7 +157,7 @@ class Forwarder:
         finally:
             await answer.aclose()
 
-    async def _error(self, answer: UpstreamAnswer, answered: Answered, send: Send) -> None:
+    async def _error(self, answer: UpstreamAnswer, answered: Answered, send: Send) -> Refusal | None:
         """Pass on an upstream's error, so that the client's own handling of 429 and 5xx works."""
         body = await _read_all(answer, MAX_ERROR_BYTES)
         tally = _Tally(parts=1, size=len(body), digest=hashlib.sha256(body))
@@ -176,7 +178,10 @@ class Forwarder:
         except MalformedError as error:
             raise UpstreamError(f"the upstream's answer can't be read: {error}") from error
         tally = _Tally(
-            parts=read.seen.parts, size=len(body), calls=len(read.calls), finish=read.finish,
+            parts=read.seen.parts,
+            size=len(body),
+            calls=len(read.calls),
+            finish=read.finish,
             digest=hashlib.sha256(body),
         )
         if read.calls:
@@ -223,7 +228,11 @@ class Forwarder:
                     if isinstance(piece, Finished):
                         complete, tally.finish = piece.complete, piece.finish
                         if not piece.complete:
-                            ending = (ErrorKind.UPSTREAM, "the upstream's stream ended before it was whole", None)
+                            ending = (
+                                ErrorKind.UPSTREAM,
+                                "the upstream's stream ended before it was whole",
+                                None,
+                            )
                         continue
                     tally.parts += len(piece.texts)
                     if isinstance(piece, Calls):
@@ -244,7 +253,10 @@ class Forwarder:
             ending = (ErrorKind.UNAVAILABLE, f"no decision on a tool call can be recorded: {error}", None)
         self._metrics.upstream.labels("stream" if ending is None else "failed").inc()
         self._record(
-            answered, tally, complete=complete and ending is None, status=200,
+            answered,
+            tally,
+            complete=complete and ending is None,
+            status=200,
             error=ending[1] if ending is not None else None,
         )
         if ending is not None:
@@ -297,7 +309,9 @@ class Forwarder:
             "error": error[:300] if error else None,
         }
         entry.update({key: value for key, value in optional.items() if value})
-        with contextlib.suppress(LogError):  # the decision is durable; a log that has failed stops the next request
+        with contextlib.suppress(
+            LogError
+        ):  # the decision is durable; a log that has failed stops the next request
             self._service.record_later(entry)
 
 

@@ -46,6 +46,14 @@ class StatementFolder:
         except OSError as error:
             raise StoreError(f"expected to remove `{sha256}.jsonl`: {error.strerror}") from error
 
+    def keep(self, target: Path, data: bytes) -> None:
+        """Keep a copy for replay, once."""
+        try:
+            if not target.exists():
+                write_durably(target, data)
+        except OSError as error:
+            raise StoreError(f"expected to write `{target}`: {error.strerror}") from error
+
 
 def write_durably(target: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` to `target` so that after a crash there is the old file or the new one, never a part."""

@@ -1,0 +1,456 @@
+"""The only place where parts are put together: settings in, a gateway and its ASGI app out.
+
+(1) trust root, bundle and the sides' approval of it: what is not in force denies everything, and says why
+(2) the log, from which everything that may be used once is rebuilt
+(3) statements on file; what changed since the last start is entered in the log
+(4) the parts, put together
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from countermark import __version__
+from countermark.attestation.envelope import read_lines
+from countermark.attestation.keys import PrivateKey
+from countermark.attestation.trust_root import TrustRoot, parse_trust_root
+from countermark.clock import Clock, system_clock
+from countermark.config import Settings
+from countermark.errors import CountermarkError, LogError, SettingsError
+from countermark.evidence.selectors import SelectorKeys
+from countermark.oversight.sealing import HoldKey
+from countermark.pdp.desk import Desk
+from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.recovery import Recovered, recover
+from countermark.pdp.service import Service
+from countermark.pdp.suspensions import Suspensions
+from countermark.pdp.terms import Terms, make_terms
+from countermark.pep.anthropic import AnthropicMessages
+from countermark.pep.api import Api
+from countermark.pep.callers import Callers
+from countermark.pep.enforce import Enforcer
+from countermark.pep.fields import not_yet
+from countermark.pep.forward import Forwarder
+from countermark.pep.http import Receive, Scope, Send, send_answer
+from countermark.pep.metrics import Metrics
+from countermark.pep.models import Models
+from countermark.pep.openai import OpenAIChat
+from countermark.pep.reading import ErrorKind
+from countermark.pep.refusals import Refusals
+from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamTls
+from countermark.policy.approval import bundle_in_force
+from countermark.policy.bundle import load_bundle
+from countermark.policy.settings import Upstream
+from countermark.store.sqlite import SqliteStore
+from countermark.store.statement_folder import StatementFolder, write_durably
+from countermark.tlog.note import NoteSigner
+from countermark.tlog.reader import LogReader
+from countermark.tlog.writer import LogWriter
+
+log = logging.getLogger("countermark")
+
+KEY_GATEWAY = "gateway.pem"
+KEY_HOLD = "hold.key"
+KEY_DIGEST = "digest.key"
+SELECTOR_KEYS = "selectors"
+"""Folder of `keys/` with one file a selector key: its name is the key's id, its content 64 hex digits."""
+
+
+def read_secret(path: Path) -> bytes:
+    """Read a secret of 32 bytes, written as 64 hex digits in a file that only its owner can read.
+
+    Raises:
+        SettingsError: Missing, readable by others, or of another form.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError(f"expected `{path}` to be readable by its owner only: chmod 600")
+        secret = bytes.fromhex(path.read_text().strip())
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise SettingsError(f"expected 64 hex digits in `{path}`: {error}") from error
+    if len(secret) != 32:
+        raise SettingsError(f"expected 64 hex digits in `{path}`, got {2 * len(secret)}")
+    return secret
+
+
+def read_selector_keys(folder: Path) -> SelectorKeys:
+    """The keys that persons' selectors are keyed with; none where the folder isn't there."""
+    if not folder.is_dir():
+        return SelectorKeys({})
+    return SelectorKeys({path.name: read_secret(path) for path in sorted(folder.iterdir()) if path.is_file()})
+
+
+def upstream_tls(settings: Settings, upstream: Upstream) -> UpstreamTls:
+    """Whom to believe that they are an upstream: the bundle's pin, and this gateway's own authorities."""
+    own = settings.upstreams.get(upstream.name)
+    return UpstreamTls(
+        ca_file=own.ca_file if own is not None else None,
+        spki_sha256=upstream.pin.removeprefix("sha256:") if upstream.pin is not None else None,
+    )
+
+
+def log_origin(root: TrustRoot, gateway: str) -> str:
+    """Name of a gateway's log for ever: trust root and gateway."""
+    return f"countermark/{root.name}/{gateway}"
+
+
+def read_trust_root(path: Path, *, now: datetime) -> TrustRoot:
+    """Read the pinned trust root.
+
+    Raises:
+        SettingsError: There is none.
+        TrustError: It is not in force.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"expected the trust root in `{path}`: {error.strerror}") from error
+    return parse_trust_root(data, now=now)
+
+
+def read_terms(settings: Settings, *, now: datetime) -> Terms:
+    """Trust root and bundle, and whether every side stands behind it. A bundle that nobody approved denies everything.
+
+    Raises:
+        SettingsError: A file is missing.
+        TrustError: The trust root is not in force.
+        PolicyError: The bundle can't be read, so that not even a denial could name its clauses.
+    """
+    root = read_trust_root(settings.trust_root_file, now=now)
+    bundle = load_bundle(settings.bundle_folder)
+    until: datetime | None = None
+    why: str | None = None
+    try:
+        approvals = read_lines(settings.bundle_approval_file.read_bytes())
+        until = bundle_in_force(bundle.digest, approvals, root, now).valid_until
+    except (CountermarkError, OSError) as error:
+        why = f"the bundle is not in force: {error}"
+    return make_terms(root, bundle, gateway=settings.gateway, approved_until=until, not_in_force=why)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One gateway, put together. `start` before the first request, `stop` after the last."""
+
+    settings: Settings
+    terms: Terms
+    service: Service
+    writer: LogWriter
+    store: SqliteStore
+    client: AiohttpUpstreamClient
+    metrics: Metrics
+    refusals: Refusals
+    callers: Callers
+    enforcers: Mapping[str, Enforcer]
+    models: Models
+    api: Api
+    recovered: Recovered
+    _tasks: list[asyncio.Task[None]]
+    ready: bool = False
+
+    async def start(self) -> None:
+        """Enter the start, and what changed on file since the last one; then begin to keep house."""
+        service = self.service
+        await service.record(
+            {
+                "kind": "start",
+                "version": __version__,
+                "bundle": self.terms.bundle.digest,
+                "trust_root": self.terms.root.digest,
+                "runner_level": self.terms.runner_level.word,
+                "one_sided": self.terms.root.one_sided,
+                "not_in_force": self.terms.not_in_force or "",
+            }
+        )
+        await self._enter_changes()
+        self._tasks.append(asyncio.create_task(self._keep_house()))
+        self.ready = True
+
+    async def _enter_changes(self) -> None:
+        known = dict(self.recovered.filed)
+        for filed in self.service.statements.all():
+            if known.pop(filed.sha256, None) != filed.file_sha256:
+                archive(
+                    self.settings.archive_folder / "statements" / f"{filed.file_sha256}.jsonl", filed.data
+                )
+                await self.service.record(
+                    {"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256}
+                )
+        for sha256 in known:
+            await self.service.record({"kind": "removed", "statement": sha256})
+
+    async def _keep_house(self) -> None:
+        """Once a second: sum up refusals, let holds expire, warn of evidence that is about to expire."""
+        warned: set[str] = set()
+        while True:
+            await asyncio.sleep(1)
+            now = self.service.now()
+            with contextlib.suppress(LogError):
+                if self.refusals.due(now) and (summary := self.refusals.summary()) is not None:
+                    await self.service.record(summary)
+                for hold_id in self.store.holds.expire(now):
+                    await self.service.record({"kind": "hold", "hold": hold_id, "state": "expired"})
+            self.metrics.log_size.set(self.writer.size)
+            self._warn(now, warned)
+
+    def _warn(self, now: datetime, warned: set[str]) -> None:
+        soon = now + timedelta(days=7)
+        expiring = [
+            filed.statement
+            for filed in self.service.statements.all()
+            if filed.statement is not None and now < filed.statement.validity.valid_until <= soon
+        ]
+        self.metrics.expiring.set(len(expiring))
+        for statement in expiring:
+            if statement.sha256 not in warned:
+                warned.add(statement.sha256)
+                log.warning(
+                    "%s `%s` expires at %s: renew it",
+                    statement.kind,
+                    statement.subject.name,
+                    statement.validity.valid_until.isoformat(),
+                )
+
+    async def stop(self) -> None:
+        """Finish what is under way and close; everything that was answered is durable already."""
+        self.ready = False
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(LogError):
+            if (summary := self.refusals.summary()) is not None:
+                await self.service.record(summary)
+        await self.client.close()
+        await asyncio.to_thread(self.writer.close)
+        self.store.close()
+
+
+def archive(target: Path, data: bytes) -> None:
+    """Keep a copy that replay will need, once."""
+    if not target.exists():
+        write_durably(target, data)
+
+
+def _archive_terms(settings: Settings, terms: Terms) -> None:
+    for path, data in terms.bundle.files.items():
+        archive(settings.archive_folder / "bundles" / terms.bundle.digest / path, data)
+    roots = settings.archive_folder / "trust-roots"
+    archive(roots / f"{terms.root.digest}.json", settings.trust_root_file.read_bytes())
+
+
+def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
+    """Put a gateway together from its working folder.
+
+    Raises:
+        SettingsError: Something is missing or unreadable; the message says what to do.
+        TrustError: The trust root is not in force, or names another key for this gateway.
+        LogError: The log was changed, is in use, or can't be written.
+    """
+    now = clock().replace(microsecond=0)
+    keys = settings.keys_folder
+    terms = read_terms(settings, now=now)  # (1)
+    gateway_key = PrivateKey.load(keys / KEY_GATEWAY)
+    if terms.root.gateway_key(settings.gateway) != gateway_key.public:
+        raise SettingsError(
+            f"expected the key of gateway `{settings.gateway}` in `{keys / KEY_GATEWAY}`: the trust root names "
+            f"{terms.root.gateway_key(settings.gateway).keyid[:16]}, this is {gateway_key.public.keyid[:16]}"
+        )
+    if terms.not_in_force is not None:
+        log.error("%s; every request will be denied", terms.not_in_force)
+    origin = log_origin(terms.root, settings.gateway)
+    writer = LogWriter(  # (2)
+        settings.log_folder,
+        origin=origin,
+        key=NoteSigner(name=origin, public=gateway_key.public.public, sign=gateway_key.sign),
+        segment_bytes=settings.segment_mib << 20,
+        publish_interval_s=settings.checkpoint_interval_s,
+    )
+    recovered = recover(LogReader(settings.log_folder).entries())
+    store = SqliteStore(settings.state_file, clock=clock)
+    store.consumed.rebuild(recovered.consumed)
+    folder = StatementFolder(settings.statements_folder)  # (3)
+    statements = StatementsOnFile(
+        folder.read_all().values(),
+        terms.root,
+        now=now,
+        skew_s=terms.bundle.skew_s,
+        lifetimes=terms.bundle.lifetimes,
+    )
+    _archive_terms(settings, terms)
+    limits = terms.bundle.limits  # (4)
+    service = Service(
+        terms=terms,
+        statements=statements,
+        suspensions=Suspensions.verify_all(
+            (each.document for each in store.suspensions.standing(now)), terms.root, now
+        ),
+        log=writer,
+        desk=Desk(
+            holds=store.holds,
+            consumed=store.consumed,
+            key=HoldKey.load(keys / KEY_HOLD),
+            roles=terms.bundle.approvals,
+            ttl=timedelta(seconds=limits.hold_ttl_s),
+            limit=limits.max_open_holds_per_workload,
+            skew_s=terms.bundle.skew_s,
+        ),
+        selector_keys=read_selector_keys(keys / SELECTOR_KEYS),
+        digest_key=read_secret(keys / KEY_DIGEST),
+        clock=clock,
+        last_entry_at=recovered.last_at,
+    )
+    metrics, refusals = Metrics(), Refusals()
+    callers = Callers(service, store.nonces, public_url=settings.public_url)
+    client = AiohttpUpstreamClient(
+        {upstream.url: upstream_tls(settings, upstream) for upstream in terms.bundle.upstreams.values()}
+    )
+    forwarder = Forwarder(
+        service=service,
+        client=client,
+        metrics=metrics,
+        permit_key=gateway_key,
+        upstream_keys={
+            name: settings.upstreams[name].read_key() if name in settings.upstreams else None
+            for name in terms.bundle.upstreams
+        },
+    )
+    enforcers = {
+        wire.path: Enforcer(
+            wire,
+            service=service,
+            callers=callers,
+            forwarder=forwarder,
+            metrics=metrics,
+            refusals=refusals,
+            max_body_bytes=settings.max_body_bytes,
+            body_timeout_s=settings.body_timeout_s,
+        )
+        for wire in (OpenAIChat(), AnthropicMessages())
+    }
+    return Gateway(
+        settings=settings,
+        terms=terms,
+        service=service,
+        writer=writer,
+        store=store,
+        client=client,
+        metrics=metrics,
+        refusals=refusals,
+        callers=callers,
+        enforcers=enforcers,
+        models=Models(terms.bundle, callers, service),
+        api=Api(
+            service=service,
+            holds=store.holds,
+            nonces=store.nonces,
+            suspensions=store.suspensions,
+            statements=folder,
+            callers=callers,
+            enforcers=enforcers,
+            archive=settings.archive_folder,
+            log_folder=settings.log_folder,
+        ),
+        recovered=recovered,
+        _tasks=[],
+    )
+
+
+class App:
+    """The ASGI application of one gateway: routes, limits on what is under way, start and stop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request, or the server's start and stop."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.gateway.start()
+                except CountermarkError as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.gateway.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        gateway = self.gateway
+        enforcer = gateway.enforcers.get(path)
+        if enforcer is not None:
+            if self._under_way >= gateway.settings.max_concurrent:
+                gateway.metrics.refused.labels("busy").inc()
+                await enforcer.refuse(
+                    send, enforcer.refusal(ErrorKind.UNAVAILABLE, "as many requests as allowed are under way")
+                )
+                return
+            self._under_way += 1
+            try:
+                await enforcer(scope, receive, send)
+            finally:
+                self._under_way -= 1
+        elif path.startswith("/countermark/v1/"):
+            await gateway.api(scope, receive, send)
+        elif path == "/v1/models" or path.startswith("/v1/models/"):
+            await gateway.models(scope, receive, send)
+        elif path == "/healthz":
+            await send_answer(send, 200, b'{"status":"alive"}')
+        elif path == "/readyz":
+            await self._ready(send)
+        elif path == "/metrics":
+            await send_answer(
+                send,
+                200,
+                gateway.metrics.exposition(),
+                ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),),
+            )
+        else:
+            await self._elsewhere(scope, receive, send)
+
+    async def _ready(self, send: Send) -> None:
+        """Ready: started, the log can be written, and the bundle is in force."""
+        gateway = self.gateway
+        why = gateway.terms.why_not(gateway.service.now()) or gateway.writer.failure
+        if not gateway.ready:
+            why = "starting or stopping"
+        body = {"status": "ready"} if why is None else {"status": "not ready", "why": why}
+        await send_answer(send, 200 if why is None else 503, json.dumps(body).encode())
+
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything else is refused in words, in the shape that the caller's client reads."""
+        path = scope["path"]
+        anthropic = any(name.lower() == b"anthropic-version" for name, _ in scope["headers"])
+        enforcer = self.gateway.enforcers["/v1/messages" if anthropic else "/v1/chat/completions"]
+        why = not_yet(path)
+        message = why or f"expected a path that this gateway carries, got `{path[:100]}`"
+        self.gateway.metrics.refused.labels("path").inc()
+        self.gateway.refusals.count("path", self.gateway.service.now())
+        await enforcer.refuse(send, enforcer.refusal(ErrorKind.NOT_FOUND, message))
+
+
+def make_app(settings: Settings, *, clock: Clock = system_clock) -> App:
+    """Settings in, ASGI app out.
+
+    Raises:
+        CountermarkError: As `open_gateway`.
+    """
+    return App(open_gateway(settings, clock=clock))

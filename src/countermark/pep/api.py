@@ -1,0 +1,459 @@
+"""Countermark's own HTTP API under `/countermark/v1/`: statements, holds, decisions, suspensions, log.
+
+Each call is authenticated with a person's key (RFC 9421, the profile of `evidence.possession`) or a workload's
+credential; what is submitted is itself signed, so the API gives nobody a right that a file on a stick would not give.
+
+    GET  whoami                     who the gateway takes the caller for
+    GET  terms                      bundle, trust root and whether they are in force
+    GET  statements                 statements on file, verified or not, with the reason
+    POST statements                 put one on file (in-toto bundle, JSON Lines)
+    GET  holds                      open holds; GET holds/ID the hold and, for approvers, its content
+    POST holds/ID/approvals         a signed approval or refusal
+    GET  decisions/ID               the entry of a decision
+    POST explain?api=openai         what would be decided on this body now, and why
+    GET  suspensions                the brakes that stand; POST suspensions takes or lifts one (signed)
+    GET  log/checkpoint, log/tile/… the log, as C2SP tlog-tiles
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from countermark.attestation.envelope import parse_envelope
+from countermark.attestation.statement import parse_statement
+from countermark.attestation.verify import verify_statement
+from countermark.clock import format_time
+from countermark.errors import (
+    CountermarkError,
+    CredentialError,
+    HoldClosedError,
+    LogError,
+    MalformedError,
+    ReplayError,
+    StoreError,
+    TooLargeError,
+    TrustError,
+    UnknownHoldError,
+)
+from countermark.evidence.observation import KnownCredential
+from countermark.evidence.possession import NonceStore, verify_possession
+from countermark.oversight.approval import Verdict, parse_approval
+from countermark.oversight.hold import (
+    Hold,
+    HoldState,
+    HoldStore,
+    encode_hold_file,
+    hold_to_dict,
+    unseal_content,
+)
+from countermark.oversight.shown import fact_to_dict
+from countermark.pdp.on_file import Filed, StatementStore
+from countermark.pdp.service import Considered, Service
+from countermark.pdp.suspensions import verify_taken
+from countermark.pep.callers import Callers
+from countermark.pep.enforce import Enforcer
+from countermark.pep.http import (
+    CallerLeftError,
+    Receive,
+    Scope,
+    Send,
+    SlowCallerError,
+    headers_of,
+    read_body,
+    send_answer,
+)
+from countermark.policy.approval import LIFTED, verify_suspension
+from countermark.store.protocols import SuspensionStore
+from countermark.tlog.entry import parse_entry
+from countermark.tlog.reader import LogReader
+
+PREFIX = "/countermark/v1/"
+MAX_SUBMISSION_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Who calls the API: a person of the trust root, or a workload.
+
+    Attributes:
+        roles: Roles of the person; empty for a workload.
+    """
+
+    person: str | None
+    party: str
+    roles: frozenset[str]
+    workload: KnownCredential | None
+
+    @property
+    def may_explain(self) -> bool:
+        """Persons of the trust root may; workloads where their credential says so."""
+        return self.person is not None or (self.workload is not None and self.workload.may_explain)
+
+
+class _Answer(Exception):  # noqa: N818 - not an error: how a handler answers with another status than 200
+    def __init__(self, status: int, document: Any) -> None:
+        super().__init__(status)
+        self.status = status
+        self.document = document
+
+
+class Api:
+    """Answers calls of people and tools; every change that it makes is signed by somebody and entered in the log."""
+
+    def __init__(
+        self,
+        *,
+        service: Service,
+        holds: HoldStore,
+        nonces: NonceStore,
+        suspensions: SuspensionStore,
+        statements: StatementStore,
+        callers: Callers,
+        enforcers: Mapping[str, Enforcer],
+        archive: Path,
+        log_folder: Path,
+    ) -> None:
+        self._service = service
+        self._holds = holds
+        self._nonces = nonces
+        self._suspensions = suspensions
+        self._statements = statements
+        self._callers = callers
+        self._enforcers = {enforcer.wire.name: enforcer for enforcer in enforcers.values()}
+        self._archive = archive
+        self._log_folder = log_folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        try:
+            status, document = await self._route(scope, receive)
+        except _Answer as answer:
+            status, document = answer.status, answer.document
+        except CallerLeftError:
+            return
+        except CountermarkError as error:
+            status, document = (
+                _status_of(error),
+                {"error": {"type": type(error).__name__, "message": str(error)}},
+            )
+        if isinstance(document, bytes):
+            await send_answer(send, status, document, ((b"content-type", b"application/octet-stream"),))
+        else:
+            await send_answer(send, status, json.dumps(document, indent=1).encode() + b"\n")
+
+    async def _route(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
+        method = scope["method"]
+        parts = scope["path"].removeprefix(PREFIX).strip("/").split("/")
+        if method == "GET" and parts[0] == "log" and len(parts) > 1:
+            return 200, self._log_file(parts[1:])  # what the log shows holds no content, and is for everybody
+        headers = headers_of(scope)
+        now = self._service.now()
+        body = await read_body(receive, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
+        visitor = self._visitor(scope, headers, body, now)
+        match (method, *parts):
+            case ("GET", "whoami"):
+                return 200, _visitor_document(visitor)
+            case ("GET", "terms"):
+                return 200, self._terms(now)
+            case ("GET", "statements"):
+                _persons_only(visitor)
+                return 200, {"statements": [_filed_document(each) for each in self._service.statements.all()]}
+            case ("POST", "statements"):
+                return 201, await self._put_statement(body, now)
+            case ("GET", "holds"):
+                return 200, {"holds": [hold_to_dict(hold) for hold in self._holds_for(visitor)]}
+            case ("GET", "holds", hold_id):
+                return 200, self._hold(hold_id, visitor, now)
+            case ("POST", "holds", hold_id, "approvals"):
+                return 201, await self._add_approval(hold_id, body, visitor, now)
+            case ("GET", "decisions", decision_id):
+                return 200, self._decision(decision_id, visitor)
+            case ("POST", "explain"):
+                return 200, self._explain(scope, headers, body, visitor, now)
+            case ("GET", "suspensions"):
+                return 200, {
+                    "suspensions": [_suspension_document(s) for s in self._service.suspensions.all()]
+                }
+            case ("POST", "suspensions"):
+                return 201, await self._suspend(body, now)
+        raise _Answer(404, _error("expected a path of this API: see docs/reference/api.md"))
+
+    def _visitor(self, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime) -> Visitor:
+        """Who calls: a person by the key in the trust root, else a workload by its credential."""
+        root = self._service.terms.root
+        for key in root.person_keys:
+            if f';keyid="{key.keyid}"' in headers.get("signature-input", ""):
+                verify_possession(
+                    method=scope["method"],
+                    target_uri=self._callers.target_uri(scope, headers),
+                    headers=headers,
+                    body_sha256=hashlib.sha256(body).hexdigest(),
+                    public_key=key,
+                    nonces=self._nonces,
+                    now=now,
+                )
+                person = root.person_of_key(key)
+                if person is None:
+                    break
+                roles = frozenset(name for name, role in root.roles.items() if person in role.persons)
+                return Visitor(person=person, party=root.persons[person].party, roles=roles, workload=None)
+        caller = self._callers.find(headers, now)
+        self._callers.prove(caller, scope, headers, body, now)
+        return Visitor(
+            person=None, party=caller.workload.partition("/")[0], roles=frozenset(), workload=caller
+        )
+
+    def _terms(self, now: datetime) -> dict[str, Any]:
+        terms = self._service.terms
+        return {
+            "bundle": terms.bundle.digest,
+            "name": terms.bundle.name,
+            "version": terms.bundle.version,
+            "trust_root": terms.root.digest,
+            "sides": sorted(terms.root.sides),
+            "one_sided": terms.root.one_sided,
+            "gateway": terms.gateway,
+            "runner": terms.root.runner_of(terms.gateway),
+            "runner_level": terms.runner_level.word,
+            "upstream_key_held_by": list(terms.root.upstream_key_held_by),
+            "upstream_checks_permit": terms.root.upstream_checks_permit,
+            "not_in_force": terms.why_not(now),
+            "clauses": [
+                {"id": clause.id, "title": clause.title, "red_line": clause.red_line}
+                for clause in terms.bundle.clauses
+            ],
+        }
+
+    async def _put_statement(self, body: bytes, now: datetime) -> dict[str, Any]:
+        # INVARIANT: on disk, then in the log, then in use: a statement that nobody can replay permits nothing
+        filed = self._service.statements.check(body, now=now)
+        target = self._archive / "statements" / f"{filed.file_sha256}.jsonl"
+        self._statements.put(filed.sha256, filed.data)
+        self._statements.keep(target, filed.data)
+        await self._service.record({"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256})
+        self._service.statements.take(filed)
+        return _filed_document(filed)
+
+    def _holds_for(self, visitor: Visitor) -> Sequence[Hold]:
+        if visitor.workload is not None:
+            return self._holds.list(workload=visitor.workload.workload)
+        return self._holds.list()
+
+    def _hold(self, hold_id: str, visitor: Visitor, now: datetime) -> dict[str, Any]:
+        """The hold, and for those whose role may approve, what was asked."""
+        hold = self._holds.get(hold_id)
+        if visitor.workload is not None and visitor.workload.workload != hold.workload:
+            raise UnknownHoldError(f"expected a hold on file, got `{hold_id[:40]}`")
+        document: dict[str, Any] = {"hold": hold_to_dict(hold)}
+        terms = self._service.terms
+        if visitor.person is not None:
+            count = self._service.desk.count_for(
+                hold,
+                hold.clauses,
+                hold.values,
+                hold.requesters,
+                bundle=terms.bundle.digest,
+                root=terms.root,
+                now=now,
+            )
+            document["approved"] = [{"role": each.role, "person": each.person} for each in count.counted]
+            document["ignored"] = [each.reason for each in count.ignored]
+        if visitor.roles & set(terms.bundle.approvals) and hold.state is HoldState.OPEN:
+            content = unseal_content(self._holds.sealed_content(hold_id), hold, self._service.desk.key)
+            document["file"] = json.loads(encode_hold_file(hold, content))
+            document["titles"] = {clause.id: clause.title for clause in terms.bundle.clauses}
+        return document
+
+    async def _add_approval(
+        self, hold_id: str, body: bytes, visitor: Visitor, now: datetime
+    ) -> dict[str, Any]:
+        """Keep a signed approval with its hold, or close the hold on a refusal."""
+        terms = self._service.terms
+        hold = self._holds.get(hold_id)
+        verified = verify_statement([body.strip()], terms.root, now=now, skew_s=terms.bundle.skew_s)
+        approval = parse_approval(verified)
+        if approval.hold != hold_id or approval.action_digest != hold.action_digest:
+            raise TrustError(f"expected an approval of hold `{hold_id}`, got one of `{approval.hold[:40]}`")
+        self._holds.add_approval(hold_id, sha256=verified.sha256, document=body.strip(), now=now)
+        count = self._service.desk.count_for(
+            hold,
+            hold.clauses,
+            hold.values,
+            hold.requesters,
+            bundle=terms.bundle.digest,
+            root=terms.root,
+            now=now,
+        )
+        if count.refused and approval.verdict is Verdict.REFUSE:
+            await self._service.record(
+                {"kind": "hold", "hold": hold_id, "state": "refused", "statement": verified.sha256}
+            )
+            self._holds.close(hold_id, HoldState.REFUSED, now=now)
+        counted = {each.sha256 for each in count.counted} | {each.sha256 for each in count.refused}
+        reasons = [each.reason for each in count.ignored if each.sha256 == verified.sha256]
+        return {
+            "approval": verified.sha256,
+            "counts": verified.sha256 in counted,
+            "why_not": reasons[0] if reasons else None,
+            "approved": dict(count.counts),
+            "needs": dict(hold.quorum),
+        }
+
+    def _decision(self, decision_id: str, visitor: Visitor) -> dict[str, Any]:
+        """The entry of a decision: for persons, and for the workload that asked."""
+        for index, data in LogReader(self._log_folder).entries():
+            if decision_id.encode() in data:
+                entry = parse_entry(data)
+                if entry["kind"] == "decision" and entry["id"] == decision_id:
+                    own = visitor.workload is not None and visitor.workload.workload == entry["workload"]
+                    if visitor.person is None and not own:
+                        break
+                    if not visitor.may_explain:
+                        for name in ("facts", "observation", "quorum"):
+                            entry.pop(name, None)
+                    return {"index": index, "entry": entry}
+        raise _Answer(404, _error(f"expected a decision in this log, got `{decision_id[:60]}`"))
+
+    def _explain(
+        self, scope: Scope, headers: Mapping[str, str], body: bytes, visitor: Visitor, now: datetime
+    ) -> dict[str, Any]:
+        """What would be decided on a body now. A workload asks for itself; nothing is acted on or entered."""
+        if visitor.workload is None or not visitor.may_explain:
+            raise _Answer(403, _error("expected a workload's credential with the right to `explain`"))
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        api = query.get("api", ["openai"])[0]
+        enforcer = self._enforcers.get(api)
+        if enforcer is None:
+            raise MalformedError(f"expected `api` to be one of {sorted(self._enforcers)}, got `{api[:40]}`")
+        asked, _ = enforcer.read(visitor.workload, headers, body)
+        return considered_document(self._service.consider(asked, now=now))
+
+    async def _suspend(self, body: bytes, now: datetime) -> dict[str, Any]:
+        """Take or lift a brake; the order is signed, so who submits it doesn't matter."""
+        terms = self._service.terms
+        order, sides = verify_suspension(body.strip(), terms.root, now)
+        statement = parse_statement(parse_envelope(body.strip()).payload)
+        entry = {
+            "kind": "suspension",
+            "suspension": order.suspension_id,
+            "scope": order.scope,
+            "target": order.target,
+            "state": order.state,
+            "sides": sorted(sides),
+            "statement": statement.sha256,
+        }
+        if order.state == LIFTED:
+            await self._service.record(entry)
+            self._suspensions.lift(order.suspension_id, body.strip())
+            self._service.suspensions.lift(order.suspension_id)
+        else:
+            taken = verify_taken(body.strip(), terms.root, now)
+            self._service.suspensions.take(taken)  # the brake holds before its entry is durable
+            self._suspensions.take(order.suspension_id, body.strip(), valid_until=taken.valid_until)
+            await self._service.record(entry)
+        return {"suspension": order.suspension_id, "state": order.state, "sides": sorted(sides)}
+
+    def _log_file(self, parts: Sequence[str]) -> bytes:
+        """A file of the published log: `checkpoint` or a tile."""
+        allowed = parts == ["checkpoint"] or (
+            parts[0] == "tile" and all(part and part.replace(".p", "").isalnum() for part in parts)
+        )
+        target = self._log_folder.joinpath(*parts)
+        if not allowed or not target.is_file():
+            raise _Answer(404, _error("expected `log/checkpoint` or a tile of the published log"))
+        return target.read_bytes()
+
+
+def considered_document(considered: Considered) -> dict[str, Any]:
+    """A consideration as `explain` shows it: facts with levels, ties, signers and basis; clauses; what was ignored."""
+    decision = considered.decision
+    appraisal = considered.gathered.appraisal
+    return {
+        "outcome": decision.outcome.name,
+        "clauses": list(decision.clauses),
+        "quorum": dict(decision.quorum),
+        "observe": decision.observe,
+        "error": decision.error,
+        "valid_until": format_time(decision.valid_until) if decision.valid_until else None,
+        "values": dict(considered.facts.values),
+        "facts": [fact_to_dict(fact) for fact in appraisal.facts.values()],
+        "relations": [str(relation) for relation in appraisal.relations],
+        "ignored": [
+            {"statement": each.statement, "kind": each.kind, "name": each.name, "reason": each.reason}
+            for each in appraisal.ignored
+        ],
+        "notes": list(considered.notes),
+    }
+
+
+def _filed_document(filed: Filed) -> dict[str, Any]:
+    document: dict[str, Any] = {"sha256": filed.sha256, "error": filed.error}
+    if filed.statement is not None:
+        statement = filed.statement
+        document |= {
+            "kind": statement.kind,
+            "name": statement.subject.name,
+            "level": statement.level.word,
+            "seq": statement.seq,
+            "valid_until": format_time(statement.validity.valid_until),
+            "signers": [str(signer) for signer in (*statement.makers, *statement.countersigners)],
+            "ignored": list(statement.ignored),
+        }
+    return document
+
+
+def _suspension_document(suspension: Any) -> dict[str, Any]:
+    return {
+        "suspension": suspension.suspension_id,
+        "scope": suspension.scope,
+        "target": suspension.target,
+        "side": suspension.side,
+        "taken_at": format_time(suspension.taken_at),
+        "valid_until": format_time(suspension.valid_until),
+    }
+
+
+def _visitor_document(visitor: Visitor) -> dict[str, Any]:
+    return {
+        "person": visitor.person,
+        "party": visitor.party,
+        "roles": sorted(visitor.roles),
+        "workload": visitor.workload.workload if visitor.workload is not None else None,
+        "binding": visitor.workload.binding if visitor.workload is not None else None,
+        "may_explain": visitor.may_explain,
+    }
+
+
+def _persons_only(visitor: Visitor) -> None:
+    if visitor.person is None:
+        raise _Answer(
+            403, _error("expected a person of the trust root: what is on file is a map of what is missing")
+        )
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"type": "Error", "message": message}}
+
+
+def _status_of(error: CountermarkError) -> int:
+    """The HTTP status of an error; none of them is retried by itself with another result."""
+    table: tuple[tuple[type[CountermarkError], int], ...] = (
+        (CredentialError, 401),
+        (ReplayError, 401),
+        (UnknownHoldError, 404),
+        (HoldClosedError, 409),
+        (SlowCallerError, 408),
+        (TooLargeError, 413),
+        (MalformedError, 400),
+        (TrustError, 422),
+        (StoreError, 503),
+        (LogError, 503),
+    )
+    return next((status for kind, status in table if isinstance(error, kind)), 500)
