@@ -15,10 +15,10 @@ import cedarpy
 
 from countermark.decision import Outcome
 from countermark.errors import BundleError
-from countermark.facts import FactValue
+from countermark.facts import FactValue, Level
 from countermark.policy.bundle import Bundle, parse_bundle, read_files
 from countermark.policy.clause import Clause, ClausePolicy, Example, parse_clause
-from countermark.policy.dialect import Approved, Rule, leaves, write_rule
+from countermark.policy.dialect import Approved, Bounded, Is, Rule, leaves, write_rule
 from countermark.policy.evaluate import Evaluator
 from countermark.policy.examples import Told, example_values, tell
 from countermark.policy.finding import Finding, Severity, finding_of
@@ -48,6 +48,7 @@ def check_bundle(folder: Path | str, progress: Progress = _silent) -> list[Findi
     findings = [*_check_enforced(bundle), *_check_dialect(bundle)]
     if not _errors(findings):
         findings += _check_schema(bundle)
+        findings += _one_word(bundle)
     if not _errors(findings):
         checker = _ExampleCheck(bundle, progress)
         findings += checker.findings()
@@ -152,6 +153,32 @@ def _check_schema(bundle: Bundle) -> list[Finding]:
                 )
                 for e in result.errors
             ]
+    return found
+
+
+def _one_word(bundle: Bundle) -> list[Finding]:
+    """Where a clause believes one party alone and doesn't say who that is."""
+    found: list[Finding] = []
+    for clause in bundle.clauses:
+        paths = sorted(
+            {
+                f"{leaf.view}.{leaf.name}"
+                for policy in clause.policies
+                for condition in bundle.rule(policy).conditions
+                for leaf in leaves(condition.expr)
+                if isinstance(leaf, Is | Bounded) and leaf.view == Level.OPERATOR.word
+            }
+        )
+        if paths and clause.instrument is None:
+            found.append(
+                Finding(
+                    file=clause.file,
+                    line=clause.policies[0].line,
+                    severity=Severity.NOTE,
+                    message=f"one party's word is enough for {', '.join(f'`{path}`' for path in paths)}",
+                    fix="read the countersigned view, or name under `instrument` who can change it alone",
+                )
+            )
     return found
 
 

@@ -127,6 +127,19 @@ def views_read(node: pst.Template, facts: FactList) -> frozenset[str]:
     return frozenset(found)
 
 
+def approvals_read(node: pst.Template) -> Iterator[tuple[str, int]]:
+    """Role and count of every `context.approvals.role >= n` in a policy."""
+    for inner in walk(node):
+        if (
+            isinstance(inner, pst.BinaryOp)
+            and inner.op == "greater_eq"
+            and isinstance(inner.right, pst.LongLit)
+        ):
+            path = fact_path(inner.left)
+            if path is not None and path[0] == "approvals":
+                yield path[1], inner.right.value
+
+
 def fact_path(node: object) -> tuple[str, str] | None:
     """`view` and `name` of `context.view.name`."""
     if isinstance(node, pst.GetAttr) and isinstance(node.base, pst.GetAttr):

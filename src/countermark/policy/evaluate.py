@@ -16,7 +16,7 @@ from countermark.errors import EvaluationError, PolicyError
 from countermark.facts import MOST, UNKNOWN, FactValue
 from countermark.policy.bundle import Bundle
 from countermark.policy.clause import ClausePolicy
-from countermark.policy.dialect import Approved, leaves
+from countermark.policy.dialect import approvals_read
 from countermark.policy.factlist import LONG, VIEWS
 
 _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
@@ -72,10 +72,8 @@ class Evaluator:
         """Per role, the counts at which a clause's answer may change: 0 and each `n` of a `>= n`."""
         found: dict[str, set[int]] = {role: {0} for role in bundle.approvals}
         for policy in policies:
-            for condition in bundle.rule(policy).conditions:
-                for leaf in leaves(condition.expr):
-                    if isinstance(leaf, Approved):
-                        found[leaf.role].add(leaf.n)
+            for role, count in approvals_read(policy.node):
+                found.setdefault(role, {0}).add(count)
         return {role: tuple(sorted(counts)) for role, counts in found.items()}
 
     def evaluate(

@@ -72,7 +72,9 @@ def _say_expr(expr: Expr, facts: FactList, depth: int) -> list[str]:
 def _say_condition(condition: Condition, facts: FactList) -> list[str]:
     word = "if" if condition.kind == "when" else "unless"
     first, *rest = _say_expr(condition.expr, facts, 0)
-    comma = "," if first.startswith(("as ", "by ")) else ""  # "unless, as countersigned, the purpose is office"
+    comma = (
+        "," if first.startswith(("as ", "by ")) else ""
+    )  # "unless, as countersigned, the purpose is office"
     return [f"{word}{comma} {first}", *rest]
 
 
