@@ -74,7 +74,10 @@ class Answered:
     hold: str | None = None
     hold_expires: str | None = None
     values: Mapping[str, FactValue] = field(default_factory=dict)
+    relations: tuple[str, ...] = ()
+    """What of the request lies inside which order or engagement, in words."""
     notes: tuple[str, ...] = ()
+    """Why approvals on file don't count."""
 
 
 def new_id(prefix: str) -> str:

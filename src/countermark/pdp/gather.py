@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from countermark.content.selectors import find_selectors
-from countermark.evidence.appraise import Appraisal, Appraiser
+from countermark.evidence.appraise import CLAIM_VALUES, Appraisal, Appraiser
 from countermark.evidence.observation import Observation
 from countermark.evidence.relations import relation_record, seen_record
 from countermark.evidence.selectors import NOTHING_SEEN, SelectorKeys, SelectorsSeen
@@ -108,8 +108,13 @@ def observation_record(observation: Observation, appraisal: Appraisal) -> dict[s
         "model": observation.model,
     }
     optional: dict[str, Any] = {
-        "tools": list(observation.tools),
-        "claims": dict(observation.claims),
+        "tools": len(observation.tools),
+        # only what is a fact of the clauses' language; the rest is the caller's text, and stands as a digest
+        "claims": {
+            name: value
+            for name, value in sorted(observation.claims.items())
+            if value in CLAIM_VALUES.get(name, ())
+        },
         "named": list(observation.named),
         "persons": seen_record(observation.persons) if observation.persons.count else None,
         "addresses": len(observation.addresses),

@@ -15,6 +15,8 @@ decided on its own. `explain` walks steps (1) and (2) without acting.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +24,7 @@ from typing import Any
 
 from countermark.clock import Clock, format_time
 from countermark.decision import Decision, Outcome
-from countermark.errors import StoreError
+from countermark.errors import LogError, StoreError, TooLargeError
 from countermark.evidence.selectors import SelectorKeys
 from countermark.facts import Facts
 from countermark.oversight.approval import possible_approvers
@@ -192,7 +194,7 @@ class Service:
         # (3) the entry. INVARIANT: durable before anything is released
         decision_id = new_id("d")
         entry = self._entry(asked, considered, decision, decision_id, now, hold.hold_id if hold else None)
-        index = await self.log.append(encode_entry(entry))
+        index = await self.log.append(_encoded(entry))
         if considered.consumes:
             self.desk.settle(asked, considered.consumes, index, now=now)
         # (4) the outcome
@@ -203,6 +205,7 @@ class Service:
             hold=hold.hold_id if hold else None,
             hold_expires=format_time(hold.expires_at) if hold else None,
             values=considered.facts.values,
+            relations=tuple(str(each) for each in considered.gathered.appraisal.relations),
             notes=considered.notes,
         )
 
@@ -237,6 +240,7 @@ class Service:
             "clauses": list(decision.clauses),
         }
         optional: dict[str, Any] = {
+            "claims_hmac_sha256": keyed_digest(self._digest_key, claims_sha256(asked.claims)) if asked.claims else None,
             "upstream": asked.upstream,
             "parent": asked.parent,
             "quorum": dict(decision.quorum),
@@ -272,6 +276,18 @@ class Service:
             CountermarkError: What `consider` could not do.
         """
         return self.consider(asked, now=self.now())
+
+
+def _encoded(entry: Mapping[str, Any]) -> bytes:
+    try:
+        return encode_entry(entry)
+    except TooLargeError as error:  # more orders in force, or persons under more keys, than one entry can name
+        raise LogError(f"the decision can't be recorded: {error}") from error
+
+
+def claims_sha256(claims: Mapping[str, str]) -> str:
+    """Digest of everything that a caller claims, hex: the log shows that it was said, not what."""
+    return hashlib.sha256(json.dumps(dict(sorted(claims.items()))).encode()).hexdigest()
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,8 @@ from countermark.request import Action
 
 STATEMENT_HEADER = "countermark-statement"
 CLAIMS_HEADER = "countermark-claims"
+MAX_NAME_CHARS = 160
+"""Of a model's or tool's name as it stands in an entry; the bundle's and the statements' own names are shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,8 @@ class Enforcer:
         asked = Asked(
             caller=caller,
             action=Action.PROMPT,
-            resource=model,
-            model=model,
+            resource=model[:MAX_NAME_CHARS],
+            model=model[:MAX_NAME_CHARS],
             upstream=upstream,
             forwarded=forwarded,
             descriptor=descriptor,
@@ -266,6 +268,8 @@ class Enforcer:
 
     def _ask_call(self, prompt: Asked, parent: Answered, call: ToolCall) -> Asked:
         not_carried: str | None = None
+        if len(call.name) > MAX_NAME_CHARS:  # cut in the entry, so that it can't pass for a declared one
+            not_carried = f"expected a tool's name of at most {MAX_NAME_CHARS} characters"
         arguments: Any = None
         bundle = self._service.terms.bundle
         try:
@@ -282,7 +286,7 @@ class Enforcer:
         return Asked(
             caller=prompt.caller,
             action=Action.CALL,
-            resource=call.name,
+            resource=call.name[:MAX_NAME_CHARS],
             model=prompt.model,
             upstream="",
             descriptor=descriptor,
@@ -346,6 +350,7 @@ def refusal_of(answered: Answered, caller: KnownCredential, *, tool: str | None 
         message = f"{said} is denied: no clause permits it"
     if caller.may_explain:
         document["facts"] = dict(answered.values)
+        document["relations"] = list(answered.relations)
         if held:
             document["needs"] = dict(decision.quorum)
         if answered.notes:
