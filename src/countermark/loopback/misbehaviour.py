@@ -21,7 +21,7 @@ MISBEHAVIOURS: Mapping[str, str] = MappingProxyType(
         "truncate": "the body is cut in half under a right length; a stream ends in good form without its end mark",
         "duplicate-keys": "the first key of the body, or of each event, is named twice with two values",
         "unknown-field": "the body, or each event, has a field `surprise` that no API has",
-        "bad-arguments": "tool calls whose arguments are cut JSON (in whole Anthropic answers they are no text: no change)",
+        "bad-arguments": "tool calls whose arguments are cut JSON (whole Anthropic answers hold no such text)",
         "gzip": "the body is compressed although identity was asked for",
         "status-500": "an error 500 in the API's shape",
         "status-429": "an error 429 with `retry-after: 1`",

@@ -407,7 +407,8 @@ class _StaleConnectionError(Exception):
 class _CheckedRequest(ClientRequest):
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         # aiohttp's pool asks only whether a connection is open: bytes that came after the last answer, while it lay
-        # idle, would be read as the answer to this request, which may be another tenant's
+        # idle, would be read as the answer to this request, which may be another tenant's. What an upstream sends
+        # after this moment is its answer to us, since HTTP/1.1 has no ids: nobody can tell it from a late one.
         if conn.protocol is None or conn.protocol.should_close:
             raise _StaleConnectionError
         return await super().send(conn)
