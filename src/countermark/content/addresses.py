@@ -22,7 +22,7 @@ from ipaddress import (
 )
 from typing import Final
 
-MAX_NETWORKS_OF_RANGE: Final = 64
+MAX_NETWORKS_OF_RANGE: Final = 16
 """A range that needs more is written as the one network around it, which is more than it."""
 
 _OCTET: Final = r"(?:\d{1,3}(?:-\d{1,3})?(?:,\d{1,3}(?:-\d{1,3})?){0,32}|\*|[xX](?![A-Za-z]))"
@@ -76,7 +76,12 @@ def find_addresses(text: str) -> Iterator[str]:
 
 def without_addresses(text: str) -> str:
     """The text with a gap for each IPv4 address, so that its digits are not taken for a telephone number."""
-    return _IPV4.sub(lambda match: match[0] if None in map(_octet, match[1].split(".")) else "\x00", text)
+
+    def gap(match: re.Match[str]) -> str:
+        telephone = match.string[max(0, match.start() - 2) : match.start()].rstrip().endswith("+")
+        return match[0] if telephone or None in map(_octet, match[1].split(".")) else "\x00"
+
+    return _IPV4.sub(gap, text)
 
 
 def _host(name: str) -> str:

@@ -264,7 +264,15 @@ _BLOCK: Final = ByTag(
 _CONTENT: Final = ByJson(string=TEXT, array=ListOf(item=_BLOCK))
 _TEXTS: Final = ByJson(string=TEXT, array=ListOf(item=ByTag(tag="type", members={"text": TEXT_BLOCK})))
 
-_CALLERS: Final = ListOf(item=words("direct"))
+_CALLED_BY_CODE: Final = "code that executes at the provider would make the call, unseen"
+_CALLERS: Final = ListOf(
+    item=words(
+        "direct",
+        refused=dict.fromkeys(
+            ("code_execution_20250825", "code_execution_20260120", "code_execution_20260521"), _CALLED_BY_CODE
+        ),
+    )
+)
 _TOOL_FIELDS: Final[Mapping[str, Shape]] = {
     "name": TEXT,
     "allowed_callers": _CALLERS,
@@ -400,6 +408,8 @@ REQUEST: Final[Shape] = Object(
         "tools": ListOf(item=_TOOL),
         "top_k": NUMBER,
         "top_p": NUMBER,
+        "user_profile_id": reference("the account is the upstream's in the bundle; leave it out"),
+        "workspace_id": reference("the account is the upstream's in the bundle; leave it out"),
     },
     required=("messages", "model"),
 )

@@ -128,6 +128,8 @@ class Leaf(Shape):
     kind: Kind
     says: str
     make: Callable[[str], Walk]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Words of the API that are refused, with what to do instead."""
 
     def compile(self, path: str, extras: Extras) -> Walk:
         return self.make(path)
@@ -166,8 +168,12 @@ NUMBER: Final = _typed("a number", int, float)
 SCALAR: Final = _typed("a number or flag", int, float, bool)
 
 
-def words(*allowed: str) -> Leaf:
-    """One of a few words; another word is refused, since it would be text that nobody read."""
+def words(*allowed: str, refused: Mapping[str, str] = MappingProxyType({})) -> Leaf:
+    """One of a few words; another word is refused, since it would be text that nobody read.
+
+    Args:
+        refused: Words that the API knows and that are refused, with what to do instead.
+    """
     known = frozenset(allowed)
     listed = ", ".join(f"`{word}`" for word in allowed)
 
@@ -176,11 +182,14 @@ def words(*allowed: str) -> Leaf:
             if type(value) is not str:
                 raise MalformedError(f"expected one of {listed} at `{path}`, got {described(value)}")
             if value not in known:
-                raise NotCarriedError(path, f"expected one of {listed}, got `{value[:40]}`")
+                raise NotCarriedError(
+                    path, refused.get(value, f"expected one of {listed}, got `{value[:40]}`")
+                )
 
         return walk
 
-    return Leaf(kind=Kind.INERT, says=f"one of {listed}", make=make)
+    spelled = "".join(f"; `{word}` is refused: {how}" for word, how in refused.items())
+    return Leaf(kind=Kind.INERT, says=f"one of {listed}{spelled}", make=make, refused=refused)
 
 
 def _make_text(path: str) -> Walk:

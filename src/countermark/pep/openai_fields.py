@@ -210,7 +210,7 @@ REQUEST: Final[Shape] = Object(
         "max_completion_tokens": NUMBER,
         "max_tokens": NUMBER,
         "metadata": MapOf(item=TEXT),
-        "modalities": ListOf(item=words("text")),
+        "modalities": ListOf(item=words("text", refused={"audio": _SPOKEN})),
         "moderation": reference("it runs a model that was not decided about; leave it out"),
         "n": NUMBER,
         "parallel_tool_calls": FLAG,
