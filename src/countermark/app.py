@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,12 +22,12 @@ from countermark.attestation.envelope import read_lines
 from countermark.attestation.keys import PrivateKey
 from countermark.attestation.trust_root import TrustRoot, parse_trust_root
 from countermark.clock import Clock, system_clock
-from countermark.config import Settings
+from countermark.config import Settings, read_secret
 from countermark.errors import CountermarkError, LogError, SettingsError
 from countermark.evidence.selectors import SelectorKeys
 from countermark.oversight.sealing import HoldKey
 from countermark.pdp.desk import Desk
-from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.on_file import StatementsOnFile, StatementStore
 from countermark.pdp.recovery import Recovered, recover
 from countermark.pdp.service import Service
 from countermark.pdp.suspensions import Suspensions
@@ -44,12 +44,14 @@ from countermark.pep.models import Models
 from countermark.pep.openai import OpenAIChat
 from countermark.pep.reading import ErrorKind
 from countermark.pep.refusals import Refusals
-from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamTls
+from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamClient, UpstreamTls
 from countermark.policy.approval import bundle_in_force
 from countermark.policy.bundle import load_bundle
 from countermark.policy.settings import Upstream
+from countermark.store.protocols import Store
 from countermark.store.sqlite import SqliteStore
 from countermark.store.statement_folder import StatementFolder, write_durably
+from countermark.tlog.log import Log
 from countermark.tlog.note import NoteSigner
 from countermark.tlog.reader import LogReader
 from countermark.tlog.writer import LogWriter
@@ -61,23 +63,6 @@ KEY_HOLD = "hold.key"
 KEY_DIGEST = "digest.key"
 SELECTOR_KEYS = "selectors"
 """Folder of `keys/` with one file a selector key: its name is the key's id, its content 64 hex digits."""
-
-
-def read_secret(path: Path) -> bytes:
-    """Read a secret of 32 bytes, written as 64 hex digits in a file that only its owner can read.
-
-    Raises:
-        SettingsError: Missing, readable by others, or of another form.
-    """
-    try:
-        if path.stat().st_mode & 0o077:
-            raise SettingsError(f"expected `{path}` to be readable by its owner only: chmod 600")
-        secret = bytes.fromhex(path.read_text().strip())
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise SettingsError(f"expected 64 hex digits in `{path}`: {error}") from error
-    if len(secret) != 32:
-        raise SettingsError(f"expected 64 hex digits in `{path}`, got {2 * len(secret)}")
-    return secret
 
 
 def read_selector_keys(folder: Path) -> SelectorKeys:
@@ -142,9 +127,10 @@ class Gateway:
     settings: Settings
     terms: Terms
     service: Service
-    writer: LogWriter
-    store: SqliteStore
-    client: AiohttpUpstreamClient
+    writer: Log
+    store: Store
+    client: UpstreamClient
+    files: StatementStore
     metrics: Metrics
     refusals: Refusals
     callers: Callers
@@ -177,7 +163,7 @@ class Gateway:
         known = dict(self.recovered.filed)
         for filed in self.service.statements.all():
             if known.pop(filed.sha256, None) != filed.file_sha256:
-                archive(
+                self.files.keep(
                     self.settings.archive_folder / "statements" / f"{filed.file_sha256}.jsonl", filed.data
                 )
                 await self.service.record(
@@ -244,6 +230,28 @@ def _archive_terms(settings: Settings, terms: Terms) -> None:
     archive(roots / f"{terms.root.digest}.json", settings.trust_root_file.read_bytes())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a gateway is put together from, wherever it is kept: in a working folder, or in memory for tests.
+
+    Attributes:
+        entries: Reads the log from its first entry: number and bytes.
+        upstream_keys: API key per upstream of the bundle; None where it needs none.
+    """
+
+    terms: Terms
+    log: Log
+    entries: Callable[[], Iterable[tuple[int, bytes]]]
+    store: Store
+    files: StatementStore
+    client: UpstreamClient
+    upstream_keys: Mapping[str, str | None]
+    permit_key: PrivateKey
+    hold_key: HoldKey
+    digest_key: bytes
+    selector_keys: SelectorKeys
+
+
 def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
     """Put a gateway together from its working folder.
 
@@ -263,26 +271,54 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
         )
     if terms.not_in_force is not None:
         log.error("%s; every request will be denied", terms.not_in_force)
+    _archive_terms(settings, terms)
+    upstreams = terms.bundle.upstreams
     origin = log_origin(terms.root, settings.gateway)
-    writer = LogWriter(  # (2)
-        settings.log_folder,
-        origin=origin,
-        key=NoteSigner(name=origin, public=gateway_key.public.public, sign=gateway_key.sign),
-        segment_bytes=settings.segment_mib << 20,
-        publish_interval_s=settings.checkpoint_interval_s,
+    parts = Parts(
+        terms=terms,
+        log=LogWriter(
+            settings.log_folder,
+            origin=origin,
+            key=NoteSigner(name=origin, public=gateway_key.public.public, sign=gateway_key.sign),
+            segment_bytes=settings.segment_mib << 20,
+            publish_interval_s=settings.checkpoint_interval_s,
+        ),
+        entries=lambda: LogReader(settings.log_folder).entries(),
+        store=SqliteStore(settings.state_file, clock=clock),
+        files=StatementFolder(settings.statements_folder),
+        client=AiohttpUpstreamClient(
+            {upstream.url: upstream_tls(settings, upstream) for upstream in upstreams.values()}
+        ),
+        upstream_keys={
+            name: settings.upstreams[name].read_key() if name in settings.upstreams else None
+            for name in upstreams
+        },
+        permit_key=gateway_key,
+        hold_key=HoldKey.load(keys / KEY_HOLD),
+        digest_key=read_secret(keys / KEY_DIGEST),
+        selector_keys=read_selector_keys(keys / SELECTOR_KEYS),
     )
-    recovered = recover(LogReader(settings.log_folder).entries())
-    store = SqliteStore(settings.state_file, clock=clock)
+    return put_together(settings, parts, clock=clock)
+
+
+def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
+    """Steps (2) to (4): what both a gateway in its folder and one in memory are.
+
+    Raises:
+        MalformedError: An entry of the log that this version could not have written.
+        StoreError: The log consumed one approval twice.
+    """
+    now = clock().replace(microsecond=0)
+    terms, store = parts.terms, parts.store
+    recovered = recover(parts.entries())  # (2)
     store.consumed.rebuild(recovered.consumed)
-    folder = StatementFolder(settings.statements_folder)  # (3)
-    statements = StatementsOnFile(
-        folder.read_all().values(),
+    statements = StatementsOnFile(  # (3)
+        parts.files.read_all().values(),
         terms.root,
         now=now,
         skew_s=terms.bundle.skew_s,
         lifetimes=terms.bundle.lifetimes,
     )
-    _archive_terms(settings, terms)
     limits = terms.bundle.limits  # (4)
     service = Service(
         terms=terms,
@@ -290,35 +326,29 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
         suspensions=Suspensions.verify_all(
             (each.document for each in store.suspensions.standing(now)), terms.root, now
         ),
-        log=writer,
+        log=parts.log,
         desk=Desk(
             holds=store.holds,
             consumed=store.consumed,
-            key=HoldKey.load(keys / KEY_HOLD),
+            key=parts.hold_key,
             roles=terms.bundle.approvals,
             ttl=timedelta(seconds=limits.hold_ttl_s),
             limit=limits.max_open_holds_per_workload,
             skew_s=terms.bundle.skew_s,
         ),
-        selector_keys=read_selector_keys(keys / SELECTOR_KEYS),
-        digest_key=read_secret(keys / KEY_DIGEST),
+        selector_keys=parts.selector_keys,
+        digest_key=parts.digest_key,
         clock=clock,
         last_entry_at=recovered.last_at,
     )
     metrics, refusals = Metrics(), Refusals()
     callers = Callers(service, store.nonces, public_url=settings.public_url)
-    client = AiohttpUpstreamClient(
-        {upstream.url: upstream_tls(settings, upstream) for upstream in terms.bundle.upstreams.values()}
-    )
     forwarder = Forwarder(
         service=service,
-        client=client,
+        client=parts.client,
         metrics=metrics,
-        permit_key=gateway_key,
-        upstream_keys={
-            name: settings.upstreams[name].read_key() if name in settings.upstreams else None
-            for name in terms.bundle.upstreams
-        },
+        permit_key=parts.permit_key,
+        upstream_keys=parts.upstream_keys,
     )
     enforcers = {
         wire.path: Enforcer(
@@ -337,9 +367,10 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
         settings=settings,
         terms=terms,
         service=service,
-        writer=writer,
+        writer=parts.log,
         store=store,
-        client=client,
+        client=parts.client,
+        files=parts.files,
         metrics=metrics,
         refusals=refusals,
         callers=callers,
@@ -350,11 +381,12 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
             holds=store.holds,
             nonces=store.nonces,
             suspensions=store.suspensions,
-            statements=folder,
+            statements=parts.files,
             callers=callers,
             enforcers=enforcers,
             archive=settings.archive_folder,
             log_folder=settings.log_folder,
+            entries=parts.entries,
         ),
         recovered=recovered,
         _tasks=[],

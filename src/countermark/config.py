@@ -196,6 +196,23 @@ def read_settings(folder: Path) -> Settings:
     return Settings(folder=folder, **values)
 
 
+def read_secret(path: Path) -> bytes:
+    """Read a secret of 32 bytes, written as 64 hex digits in a file that only its owner can read.
+
+    Raises:
+        SettingsError: Missing, readable by others, or of another form.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError(f"expected `{path}` to be readable by its owner only: chmod 600")
+        secret = bytes.fromhex(path.read_text().strip())
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise SettingsError(f"expected 64 hex digits in `{path}`: {error}") from error
+    if len(secret) != 32:
+        raise SettingsError(f"expected 64 hex digits in `{path}`, got {2 * len(secret)}")
+    return secret
+
+
 SETTINGS_TEMPLATE = """\
 # Settings of one gateway. Everything here can only restrict: what could loosen a decision stands in the signed
 # bundle, in a statement, or in the trust root. Every line is optional; the defaults are shown.

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,7 +72,6 @@ from countermark.pep.http import (
 from countermark.policy.approval import LIFTED, verify_suspension
 from countermark.store.protocols import SuspensionStore
 from countermark.tlog.entry import parse_entry
-from countermark.tlog.reader import LogReader
 
 PREFIX = "/countermark/v1/"
 MAX_SUBMISSION_BYTES = 1 << 20
@@ -119,6 +118,7 @@ class Api:
         enforcers: Mapping[str, Enforcer],
         archive: Path,
         log_folder: Path,
+        entries: Callable[[], Iterable[tuple[int, bytes]]],
     ) -> None:
         self._service = service
         self._holds = holds
@@ -129,6 +129,7 @@ class Api:
         self._enforcers = {enforcer.wire.name: enforcer for enforcer in enforcers.values()}
         self._archive = archive
         self._log_folder = log_folder
+        self._entries = entries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -308,7 +309,7 @@ class Api:
 
     def _decision(self, decision_id: str, visitor: Visitor) -> dict[str, Any]:
         """The entry of a decision: for persons, and for the workload that asked."""
-        for index, data in LogReader(self._log_folder).entries():
+        for index, data in self._entries():
             if decision_id.encode() in data:
                 entry = parse_entry(data)
                 if entry["kind"] == "decision" and entry["id"] == decision_id:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from countermark.evidence.possession import NonceStore
+from countermark.oversight.approval import ConsumedSet
+from countermark.oversight.hold import HoldStore
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSuspension:
@@ -62,4 +66,32 @@ class LastSeen(Protocol):
         It is kept on disk once a second at most, so after a crash it may be behind by up to a second; the last
         entry of the log is the other, exact floor.
         """
+        ...
+
+
+class Store(Protocol):
+    """All state of one gateway: what the parts declare, in one place."""
+
+    @property
+    def holds(self) -> HoldStore:
+        """Held requests and their approvals."""
+        ...
+
+    @property
+    def nonces(self) -> NonceStore:
+        """Proofs of possession that were used."""
+        ...
+
+    @property
+    def consumed(self) -> ConsumedSet:
+        """Approvals that were used."""
+        ...
+
+    @property
+    def suspensions(self) -> SuspensionStore:
+        """Brakes that were taken."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
         ...

@@ -36,6 +36,11 @@ class Log(Protocol):
         """Number of durable entries."""
         ...
 
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more entries, or None while it does."""
+        ...
+
     def root(self) -> bytes:
         """Root hash of the tree over the durable entries, 32 bytes."""
         ...
@@ -120,6 +125,11 @@ class MemoryLog:
     def size(self) -> int:
         """Number of entries."""
         return self._frontier.size
+
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more entries, or None while it does."""
+        return self._refusal
 
     def root(self) -> bytes:
         """Root hash over all entries."""
