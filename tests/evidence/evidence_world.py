@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from countermark.attestation.envelope import encode_envelope, sign_envelope
+from countermark.attestation.envelope import encode_envelope, encode_lines, sign_envelope
 from countermark.attestation.keys import PrivateKey, PublicKey
 from countermark.attestation.statement import make_countersignature, make_statement
 from countermark.attestation.trust_root import TrustRoot, make_trust_root, parse_trust_root
@@ -42,7 +42,7 @@ ROLES = {
 
 
 @cache
-def trust_root(status_required: tuple[tuple[str, int], ...] = ()) -> TrustRoot:
+def trust_root_file(status_required: tuple[tuple[str, int], ...] = ()) -> bytes:
     """Two sides; Northmark and Halden countersign each other in everything."""
     holders = [*PERSONS, "halden-side", "northmark-side", "gateway"]
     makes = [{"predicate": name, "subjects": ["*"]} for name in (*PREDICATES, "countersignature")]
@@ -73,8 +73,13 @@ def trust_root(status_required: tuple[tuple[str, int], ...] = ()) -> TrustRoot:
     }
     content["parties"] = {name: {"title": title} for name, title in content["parties"].items()}
     made = make_trust_root("tests", content, valid_from=NOW - 30 * DAY, valid_until=NOW + 300 * DAY)
-    signed = sign_envelope(made.payload, key("halden-side"), key("northmark-side"))
-    return parse_trust_root(encode_envelope(signed), now=NOW)
+    return encode_envelope(sign_envelope(made.payload, key("halden-side"), key("northmark-side")))
+
+
+@cache
+def trust_root(status_required: tuple[tuple[str, int], ...] = ()) -> TrustRoot:
+    """The trust root of `trust_root_file`, in force."""
+    return parse_trust_root(trust_root_file(status_required), now=NOW)
 
 
 def sign(
@@ -105,16 +110,26 @@ def sign(
         interest="party",
         instrument=instrument,
     )
-    lines = [encode_envelope(sign_envelope(made.payload, key(by)))]
+    envelopes = [sign_envelope(made.payload, key(by))]
     if countersigned_by is not None:
         counter = make_countersignature(
             made, seq=1, valid_from=begins, valid_until=ends, basis="inspected", interest="none"
         )
-        lines.append(encode_envelope(sign_envelope(counter.payload, key(countersigned_by))))
+        envelopes.append(sign_envelope(counter.payload, key(countersigned_by)))
+    data = encode_lines(envelopes)
     # statements out of their time can't be verified later: tests of `expired` verify them while they were good
-    return verify_statement(
-        lines, root or trust_root(), now=verified_at or min(max(NOW, begins), ends - DAY / 24)
-    )
+    moment = verified_at or min(max(NOW, begins), ends - DAY / 24)
+    statement = verify_statement(data, root or trust_root(), now=moment)
+    _FILES[(statement.sha256, statement.makers, statement.countersigners)] = data
+    return statement
+
+
+_FILES: dict[tuple[object, ...], bytes] = {}
+
+
+def file_of(statement: VerifiedStatement) -> bytes:
+    """The statement file that `sign` made of it."""
+    return _FILES[(statement.sha256, statement.makers, statement.countersigners)]
 
 
 def purpose(workload: str = OFFICE, **changes: Any) -> VerifiedStatement:

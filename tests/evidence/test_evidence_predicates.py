@@ -80,6 +80,15 @@ SOUND: dict[str, list[dict[str, Any]]] = {
             "persons_at_most": 0,
             "basis_required": "none",
         },
+        {
+            "descriptor": WORKLOAD,
+            "purpose": "survey",
+            "models": ["m-1"],
+            "operations": ["profile"],
+            "data_classes": ["synthetic"],
+            "persons_at_most": 100,
+            "basis_required": "none",
+        },
     ],
     "legal-basis": [
         {
@@ -288,6 +297,10 @@ REFUSED: dict[str, tuple[str, int, dict[str, Any], str]] = {
     "a purpose that calls itself a conflict": ("purpose", 0, {"purpose": "conflict"}, "purpose.purpose"),
     "a number that only some readers keep exact": ("purpose", 0, {"persons_at_most": 2**53}, "persons_at_most"),
     "true as a number": ("purpose", 0, {"persons_at_most": True}, "persons_at_most"),
+    "a class of data of the bundle's own beside a known one": (
+        "purpose", 0, {"data_classes": ["synthetic", "bulk-acquired"]}, "synthetic",
+    ),
+    "a class of data that calls itself unknown": ("purpose", 0, {"data_classes": ["unknown"]}, "data_classes"),
     "an order without persons": ("legal-basis", 0, {"selectors": {"key_id": "k1", "hmac_sha256": []}}, "hmac_sha256"),
     "an order about a data set": ("legal-basis", 0, {"data_set": "x"}, "data_set"),
     "an order for a foreign workload": ("legal-basis", 0, {"workloads": ["halden/office"]}, "workloads"),

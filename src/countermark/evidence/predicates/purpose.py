@@ -20,7 +20,8 @@ from countermark.evidence.predicates.fields import (
 OPERATIONS: Final = ("serve", "notify", "profile", "link", "score", "locate")
 """What is done to persons; an empty list says: nothing is."""
 DATA_CLASSES: Final = ("no-persons", "consented", "public-record", "persons", "bulk-acquired")
-"""From the most harmless to the least: where a purpose names several, the last one counts."""
+"""From the most harmless to the least: where a purpose names several, the last one counts. A bundle may have classes of
+its own; how bad those are isn't known here, so one of them stands alone."""
 BASES_REQUIRED: Final = ("none", "consent", "order", "engagement")
 MAX_MODELS: Final = 256
 
@@ -34,7 +35,7 @@ class Purpose:
         purpose: A value of the open enum of purposes (`office`, `locate-person`).
         models: Models that serve it, by the names that callers write.
         operations: What it does to persons, in the order of `OPERATIONS`.
-        data_classes: What data it carries, most harmless first; at least one.
+        data_classes: What data it carries, most harmless first; at least one. Of a bundle's own classes, just one.
         persons_at_most: How many persons one request may be about.
         basis_required: The legal basis that each request needs.
     """
@@ -47,6 +48,17 @@ class Purpose:
     data_classes: tuple[str, ...]
     persons_at_most: int
     basis_required: str
+
+
+def _data_classes(fields: Fields) -> tuple[str, ...]:
+    found = fields.texts("data_classes", PURPOSE, least=1, most=len(DATA_CLASSES))
+    if len(found) > 1 and not set(found) <= set(DATA_CLASSES):
+        own = next(item for item in found if item not in DATA_CLASSES)
+        raise MalformedError(
+            f"expected `purpose.data_classes` out of `{', '.join(DATA_CLASSES)}`, "
+            f"or one class of the bundle's own alone, got `{own}` beside others"
+        )
+    return found if len(found) == 1 else tuple(item for item in DATA_CLASSES if item in found)
 
 
 def parse_purpose(predicate: Mapping[str, object]) -> Purpose:
@@ -64,7 +76,7 @@ def parse_purpose(predicate: Mapping[str, object]) -> Purpose:
         purpose=fields.text("purpose", PURPOSE),
         models=fields.texts("models", MODEL, least=1, most=MAX_MODELS),
         operations=fields.choices("operations", OPERATIONS, least=0),
-        data_classes=fields.choices("data_classes", DATA_CLASSES, least=1),
+        data_classes=_data_classes(fields),
         persons_at_most=fields.integer("persons_at_most"),
         basis_required=fields.choice("basis_required", BASES_REQUIRED),
     )
