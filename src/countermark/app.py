@@ -283,7 +283,7 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
             segment_bytes=settings.segment_mib << 20,
             publish_interval_s=settings.checkpoint_interval_s,
         ),
-        entries=lambda: LogReader(settings.log_folder).entries(),
+        entries=lambda: LogReader(settings.log_folder).entries(unpublished=True),
         store=SqliteStore(settings.state_file, clock=clock),
         files=StatementFolder(settings.statements_folder),
         client=AiohttpUpstreamClient(

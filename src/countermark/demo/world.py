@@ -172,6 +172,8 @@ class World:
     sides: Mapping[str, PrivateKey]
     api_keys: Mapping[str, str]
     client_keys: Mapping[str, PrivateKey]
+    recall_consent: str
+    """Digest of the consent that the recall desk leans on."""
 
 
 def make_world(
@@ -204,6 +206,7 @@ def make_world(
         sides=maker.sides,
         api_keys=maker.api_keys,
         client_keys=maker.client_keys,
+        recall_consent=maker.consents["recall-2026"],
     )
 
 
@@ -219,6 +222,7 @@ class _Maker:
         self.sides: dict[str, PrivateKey] = {}
         self.api_keys: dict[str, str] = {}
         self.client_keys: dict[str, PrivateKey] = {}
+        self.consents: dict[str, str] = {}
 
     def _new_key(self, path: Path) -> PrivateKey:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -408,7 +412,7 @@ class _Maker:
             ("recall-2026", "northmark/recall", ["notify", "link"], "recall-customers"),
             ("volunteers", "northmark/survey", ["profile"], "survey-volunteers"),
         ):
-            self.consent = self.put(
+            self.consents[identity] = self.put(
                 "legal-basis",
                 f"northmark/{identity}",
                 {"consent": identity, "party": "northmark"},

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,6 +38,10 @@ from countermark.pdp.terms import Terms
 from countermark.request import Action
 from countermark.tlog.entry import encode_entry, keyed_digest
 from countermark.tlog.log import Log
+
+
+MAX_RECENT = 4096
+"""Entries kept in memory for callers who ask about a decision that they just got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,11 @@ class Service:
         self._digest_key = digest_key
         self._clock = clock
         self._last = last_entry_at
+        self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+
+    def recent(self, decision_id: str) -> tuple[int, bytes] | None:
+        """Number and bytes of a recent decision's entry; None where it is older, and only the log has it."""
+        return self._recent.get(decision_id)
 
     def now(self) -> datetime:
         """The time that decisions are taken at: whole seconds, and never behind the last entry of the log."""
@@ -194,7 +204,11 @@ class Service:
         # (3) the entry. INVARIANT: durable before anything is released
         decision_id = new_id("d")
         entry = self._entry(asked, considered, decision, decision_id, now, hold.hold_id if hold else None)
-        index = await self.log.append(_encoded(entry))
+        data = _encoded(entry)
+        index = await self.log.append(data)
+        self._recent[decision_id] = (index, data)
+        if len(self._recent) > MAX_RECENT:
+            self._recent.popitem(last=False)
         if considered.consumes:
             self.desk.settle(asked, considered.consumes, index, now=now)
         # (4) the outcome

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -309,18 +309,29 @@ class Api:
 
     def _decision(self, decision_id: str, visitor: Visitor) -> dict[str, Any]:
         """The entry of a decision: for persons, and for the workload that asked."""
-        for index, data in self._entries():
-            if decision_id.encode() in data:
-                entry = parse_entry(data)
-                if entry["kind"] == "decision" and entry["id"] == decision_id:
-                    own = visitor.workload is not None and visitor.workload.workload == entry["workload"]
-                    if visitor.person is None and not own:
-                        break
-                    if not visitor.may_explain:
-                        for name in ("facts", "observation", "quorum"):
-                            entry.pop(name, None)
-                    return {"index": index, "entry": entry}
+        for index, data in self._candidates(decision_id):
+            entry = parse_entry(data)
+            if entry["kind"] != "decision" or entry["id"] != decision_id:
+                continue
+            own = visitor.workload is not None and visitor.workload.workload == entry["workload"]
+            if visitor.person is None and not own:
+                break
+            if not visitor.may_explain:
+                for name in ("facts", "observation", "quorum"):
+                    entry.pop(name, None)
+            return {"index": index, "entry": entry}
         raise _Answer(404, _error(f"expected a decision in this log, got `{decision_id[:60]}`"))
+
+    def _candidates(self, decision_id: str) -> Iterator[tuple[int, bytes]]:
+        """Entries that may be this decision's: from memory where it is recent, else from the log's segments."""
+        recent = self._service.recent(decision_id)
+        if recent is not None:
+            yield recent
+            return
+        wanted = decision_id.encode()
+        for index, data in self._entries():
+            if wanted in data:
+                yield index, data
 
     def _explain(
         self, scope: Scope, headers: Mapping[str, str], body: bytes, visitor: Visitor, now: datetime

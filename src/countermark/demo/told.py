@@ -1,0 +1,149 @@
+"""What happened in one telling of the story, and how it is shown: a table for people, a document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from countermark.demo.story import Asking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """What happened to one request behind the gateway.
+
+    Attributes:
+        first: The first decision: PERMIT, HOLD or DENY.
+        final: After people looked, where they were asked.
+        body_sha256: Of the bytes that the client sent, as the client counted them.
+        waited: People had to look before it went through.
+    """
+
+    asking: Asking
+    first: str
+    final: str
+    clauses: tuple[str, ...]
+    reason: str
+    decision: str
+    body_sha256: str
+
+    @property
+    def waited(self) -> bool:
+        """Held first, permitted after people signed."""
+        return self.first == "HOLD" and self.final == "PERMIT"
+
+    @property
+    def stopped(self) -> bool:
+        """It never reached the model."""
+        return self.final != "PERMIT"
+
+    @property
+    def missed(self) -> bool:
+        """Misuse that went through."""
+        return self.asking.misuse and not self.stopped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The whole story as it happened, for tests and for `--json`."""
+
+    folder: Path
+    refusal: Mapping[int, bool]
+    """Request to whether the refusing model stopped it."""
+    happened: Sequence[Happened]
+    lawful: Mapping[int, str]
+    """Request to what `all-lawful-uses` would have decided."""
+    anthropic_too: str
+    forwarded: int
+    entries: int
+    one_sided: bool
+    seconds: float
+
+
+def render(told: Told) -> str:
+    """The story as a table for a terminal, with what it means under it."""
+    header = f"{'#':>2}  {'the request says':<62}  {'R':<4}  {'M':<14}  {'all lawful uses':<15}  why"
+    lines = [
+        "R = a model that refuses by wording. M = Countermark, the gateway alone. "
+        "C (classifier) and S (supervisors): not yet, they come with the assay.",
+        "",
+        header,
+        "-" * len(header),
+    ]
+    for each in told.happened:
+        asking = each.asking
+        shown = each.final if not each.waited else "HOLD, PERMIT"
+        if each.missed:
+            shown = f"{shown}: MISSED" if not each.waited else "HOLD: MISSED"
+        clauses = f"{' '.join(each.clauses)}: " if each.clauses else ""
+        stopped = "stop" if told.refusal[asking.number] else "pass"
+        lines.append(
+            f"{asking.number:>2}  {asking.says[:62]:<62}  {stopped:<4}  {shown:<14}  "
+            f"{told.lawful[asking.number]:<15}  {clauses}{each.reason}"
+        )
+    return "\n".join([*lines, "", *_meaning(told)])
+
+
+def _meaning(told: Told) -> Iterator[str]:
+    four, five = (next(h for h in told.happened if h.asking.number == n) for n in (4, 5))
+    same = "identical" if four.body_sha256 == five.body_sha256 else "NOT identical"
+    yield (
+        f"4 = 5: sha256 {same} ({four.body_sha256[:12]}). No layer that reads only content can tell them apart: "
+        "separation on twins 0."
+    )
+    twelve = next(h for h in told.happened if h.asking.number == 12)
+    if twelve.missed:
+        yield "12: this is what a lie costs now: two signatures and two approvals, all on record."
+    misuse = [h for h in told.happened if h.asking.misuse]
+    work = [h for h in told.happened if not h.asking.misuse]
+    refused = sum(told.refusal[h.asking.number] for h in misuse)
+    stopped_work = sum(told.refusal[h.asking.number] for h in work)
+    waited = sum(h.waited for h in work)
+    stopped, stopped_too = (sum(h.stopped for h in kind) for kind in (misuse, work))
+    yield (
+        f"12 shown   stopped misuse: refusal {refused}/{len(misuse)}, Countermark {stopped}/{len(misuse)}    "
+        f"work stopped: {stopped_work}/{len(work)}, {stopped_too}/{len(work)} ({waited} waited for people)"
+    )
+    yield "goals      not yet: the goals line and the page come with the assay"
+    yield (
+        "NOT COVERED: data that nobody recognises yet (3), what adds up over requests (11), signers and reviewers who see "
+        "the same paper (12), text that a person or a machine acts on downstream; whoever holds the upstream key"
+    )
+    yield ""
+    seen = (
+        "one-sided: nobody else keeps a checkpoint yet"
+        if told.one_sided
+        else "checked against a kept checkpoint"
+    )
+    yield f"log: {told.entries} entries verified offline ({seen}); {told.forwarded} requests reached the model"
+    yield f"the other official client, streamed through the same gateway: {told.anthropic_too!r}"
+    yield f"told in {told.seconds:.0f} s; left for looking around: {told.folder}"
+    yield f"next: countermark log show --last 5 --dir {told.folder}/gateway"
+
+
+def to_document(told: Told) -> Mapping[str, Any]:
+    """The story for programs."""
+    return {
+        "folder": str(told.folder),
+        "entries": told.entries,
+        "one_sided": told.one_sided,
+        "forwarded": told.forwarded,
+        "seconds": round(told.seconds, 1),
+        "requests": [
+            {
+                "number": each.asking.number,
+                "misuse": each.asking.misuse,
+                "refusal_stopped": told.refusal[each.asking.number],
+                "first": each.first,
+                "final": each.final,
+                "clauses": each.clauses,
+                "missed": each.missed,
+                "all_lawful_uses": told.lawful[each.asking.number],
+                "reason": each.reason,
+                "decision": each.decision,
+            }
+            for each in told.happened
+        ],
+    }
