@@ -30,6 +30,7 @@ from countermark.pdp.desk import Desk
 from countermark.pdp.on_file import StatementsOnFile, StatementStore
 from countermark.pdp.recovery import Recovered, recover
 from countermark.pdp.service import Service
+from countermark.pdp.state import Store
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms, make_terms
 from countermark.pep.anthropic import AnthropicMessages
@@ -48,7 +49,6 @@ from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamClien
 from countermark.policy.approval import bundle_in_force
 from countermark.policy.bundle import load_bundle
 from countermark.policy.settings import Upstream
-from countermark.store.protocols import Store
 from countermark.store.sqlite import SqliteStore
 from countermark.store.statement_folder import StatementFolder, write_durably
 from countermark.tlog.log import Log

@@ -28,8 +28,8 @@ from countermark.oversight.hold import (
     HoldStore,
     make_hold,
 )
+from countermark.pdp.state import LastSeen, SuspensionStore
 from countermark.store.memory import MemoryStore
-from countermark.store.protocols import LastSeen, SuspensionStore
 from countermark.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 5, 3, 10, 0, tzinfo=UTC)

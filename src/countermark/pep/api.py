@@ -56,6 +56,7 @@ from countermark.oversight.hold import (
 from countermark.oversight.shown import fact_to_dict
 from countermark.pdp.on_file import Filed, StatementStore
 from countermark.pdp.service import Considered, Service
+from countermark.pdp.state import SuspensionStore
 from countermark.pdp.suspensions import verify_taken
 from countermark.pep.callers import Callers
 from countermark.pep.enforce import Enforcer
@@ -70,7 +71,6 @@ from countermark.pep.http import (
     send_answer,
 )
 from countermark.policy.approval import LIFTED, verify_suspension
-from countermark.store.protocols import SuspensionStore
 from countermark.tlog.entry import parse_entry
 
 PREFIX = "/countermark/v1/"

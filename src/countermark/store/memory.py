@@ -16,7 +16,7 @@ from countermark.errors import (
     UnknownHoldError,
 )
 from countermark.oversight.hold import MAX_APPROVAL_BYTES, MAX_APPROVALS, Hold, HoldState
-from countermark.store.protocols import StoredSuspension
+from countermark.pdp.state import StoredSuspension
 
 
 class MemoryStore:

@@ -32,8 +32,8 @@ from countermark.oversight.hold import (
     hold_from_dict,
     hold_to_dict,
 )
+from countermark.pdp.state import StoredSuspension
 from countermark.store.database import Database
-from countermark.store.protocols import StoredSuspension
 
 MIGRATIONS = (
     """
