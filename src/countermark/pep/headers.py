@@ -37,7 +37,7 @@ DROPPED: Final[Mapping[str, str]] = MappingProxyType(
         "content-length": "written anew for the same bytes",
         "transfer-encoding": "written anew for the same bytes",
         "content-type": "checked; the upstream gets `application/json`",
-        "accept": "written anew",
+        "accept": "written anew for what is read here",
         "accept-encoding": "the upstream is asked for bytes as they are, since they are read",
         "user-agent": "describes the caller's software, which the upstream need not know",
         "idempotency-key": "a request that is sent again is decided again",
