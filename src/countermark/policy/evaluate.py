@@ -43,11 +43,18 @@ class Evaluation:
 class Evaluator:
     """A bundle's policies, parsed once. Pure: equal arguments give an equal answer."""
 
-    def __init__(self, bundle: Bundle, *, policies: Iterable[ClausePolicy] | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        policies: Iterable[ClausePolicy] | None = None,
+        memo_size: int = MEMO_SIZE,
+    ) -> None:
         """Parse the bundle's policies and schema.
 
         Args:
             policies: Other policies than the bundle's own (mutants of them), against the bundle's schema.
+            memo_size: Answers kept.
 
         Raises:
             PolicyError: Cedar can't read them.
@@ -56,6 +63,7 @@ class Evaluator:
         self._facts = bundle.facts
         self._roles = bundle.approvals
         self._views = sorted(bundle.views_read)
+        self._memo_size = memo_size
         self._memo: dict[tuple[str, str, str, str], Evaluation] = {}
         self._fragments: dict[tuple[str, FactValue], str] = {}
         text = "\n".join(policy.text for policy in chosen)
@@ -102,7 +110,7 @@ class Evaluator:
             known = self._memo.get(key)
             if known is None:
                 known = self._ask(*key)
-                if len(self._memo) >= MEMO_SIZE:
+                if len(self._memo) >= self._memo_size:
                     self._memo.clear()
                 self._memo[key] = known
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must deny (docs/design, fail closed)

@@ -146,6 +146,9 @@ class _Reader:
                 "expected a list of values before `.contains`", "write the values in brackets", "contains"
             )
             return None
+        if not node.left.elements:
+            self.refuse("expected a value to look for, got an empty list", "name the good values", "contains")
+            return None
         return self.values(node.right, tuple(node.left.elements), listed=True)
 
     def values(self, fact_node: pst.Expr, value_nodes: tuple[pst.Expr, ...], *, listed: bool) -> Is | None:
