@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from countermark.clock import Clock, system_clock
 from countermark.errors import (
@@ -240,3 +241,27 @@ class MemoryLastSeen:
         """See `LastSeen.advance`."""
         self._latest = max(self._latest, now)
         return self._latest
+
+
+class MemoryStatements:
+    """A `StatementStore` in memory; `kept` holds what a replay will need."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] = {}
+
+    def read_all(self) -> Mapping[str, bytes]:
+        """Every file, by payload digest."""
+        return dict(self.files)
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Write or replace one file."""
+        self.files[sha256] = data
+
+    def remove(self, sha256: str) -> None:
+        """Take one file off."""
+        self.files.pop(sha256, None)
+
+    def keep(self, target: Path, data: bytes) -> None:
+        """Keep a copy for replay, once."""
+        self.kept.setdefault(target.name, data)
