@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,12 @@ from countermark.tlog.tiles import Tile, TileBuilder, TileStore
 
 CHECKPOINT = "checkpoint"
 """Name of the file below the log's folder."""
+
+_BREATH_ENTRIES = 32
+_BREATH_S = 50e-6
+# Hashing holds the interpreter's lock, which the writer or the event loop would wait for up to 5 ms at a time (the switch
+# interval). Letting go every 32 entries, about 0.1 ms of work, takes the p99 of 256 submitters from about 20 ms to under
+# 10 (bench/durable_append.py) and changes no setting of the process that the log runs in.
 
 
 class Publisher:
@@ -58,8 +65,11 @@ class Publisher:
             self._absorb()
             return self._builder.root()
 
-    def publish(self) -> bytes:
+    def publish(self, *, gently: bool = False) -> bytes:
         """Write tiles and checkpoint of all entries that were added; returns the checkpoint.
+
+        Args:
+            gently: Pause between entries, so that hashing does not delay other threads.
 
         Raises:
             LogError: The disk refused, now or before: after a failed sync nothing on disk can be relied on.
@@ -67,7 +77,7 @@ class Publisher:
         with self._lock:
             if self._failed is not None:
                 raise LogError(self._failed)
-            self._absorb()
+            self._absorb(gently=gently)
             if self._builder.size == self._published:
                 return self._checkpoint
             try:
@@ -77,10 +87,12 @@ class Publisher:
                 self._failed = str(failure)
                 raise failure from error
 
-    def _absorb(self) -> None:
+    def _absorb(self, *, gently: bool = False) -> None:
         while self._batches:
             for entry in self._batches.popleft():
                 self._builder.add(entry)
+                if gently and self._builder.size % _BREATH_ENTRIES == 0:
+                    time.sleep(_BREATH_S)
         self._full += self._builder.take_full()
 
     def _write(self) -> bytes:

@@ -294,7 +294,7 @@ class LogWriter:
                 return
             self._dirty.clear()
             try:
-                self._publisher.publish()
+                self._publisher.publish(gently=True)
             except CountermarkError as error:
                 self._fail(str(error))
                 return
