@@ -17,7 +17,11 @@ from countermark.loopback.app import Loopback, LoopbackSettings
 from countermark.loopback.exchange import LoopbackProtocol
 from countermark.loopback.misbehaviour import MISBEHAVIOURS
 
-_EPILOG = "A model's name chooses a misbehaviour: m-1!NAME. Names: " + ", ".join(MISBEHAVIOURS) + "."
+_EPILOG = (
+    "A model's name chooses a misbehaviour: m-1!NAME, or m-1:NAME, which a bundle can route. Names: "
+    + ", ".join(MISBEHAVIOURS)
+    + "."
+)
 
 
 @click.command(epilog=_EPILOG)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,7 @@ class Loopback:
             except AskedError as failure:
                 await error(400, str(failure))
                 return
+            asked = self._routed(asked)
             if asked.base_model not in self.settings.models:
                 await error(404, f"no such model: {asked.base_model}")
             elif asked.misbehaviour and asked.misbehaviour not in MISBEHAVIOURS:
@@ -162,6 +163,13 @@ class Loopback:
                 await error(404, "nothing recorded for this request")
             else:
                 await self._send(exchange, entry, asked, pieces=pieces, headers=headers)
+
+    def _routed(self, asked: Asked) -> Asked:
+        """`m-1:slow` is `m-1!slow`, in a form that a bundle can route."""
+        base_model, _, misbehaviour = asked.model.rpartition(":")
+        if asked.misbehaviour or base_model not in self.settings.models:
+            return asked
+        return replace(asked, base_model=base_model, misbehaviour=misbehaviour)
 
     def _has_key(self, exchange: Exchange) -> bool:
         key = self.settings.key
