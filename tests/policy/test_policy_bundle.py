@@ -137,10 +137,21 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "observing lasts longer than 30 days": (observe(until="2026-12-01T00:00:01Z"), "within 30 days"),
     "observing ended before it began": (observe(until="2026-10-01T00:00:00Z"), "within 30 days"),
     "every workload is observed": (observe(workload="*"), "observe.workload"),
-    "a selector repeats without end": (toml('"SUB-[0-9]{6}"', '"SUB-[0-9]+"'), "repeats of at most 64"),
-    "a selector repeats far": (toml('"SUB-[0-9]{6}"', '"SUB-[0-9]{1,900}"'), "repeats of at most 64"),
-    "a selector repeats a group": (toml('"SUB-[0-9]{6}"', '"(?:[0-9]{1,9}){1,9}"'), "repeats of at most 64"),
-    "a selector looks ahead": (toml('"SUB-[0-9]{6}"', '"(?=a)SUB"'), "repeats of at most 64"),
+    "a selector repeats without end": (toml('"SUB-[0-9]{6}"', '"SUB-[0-9]+"'), "few and bounded repeats"),
+    "a selector repeats far": (toml('"SUB-[0-9]{6}"', '"SUB-[0-9]{1,900}"'), "few and bounded repeats"),
+    "a selector repeats a group": (
+        toml('"SUB-[0-9]{6}"', '"(?:[0-9]{1,9}){1,9}"'),
+        "few and bounded repeats",
+    ),
+    "a selector hides a repeat behind an escaped bracket": (
+        toml('"SUB-[0-9]{6}"', r"'\[SUB+]'"),
+        "few and bounded repeats",
+    ),
+    "a selector has many short repeats": (
+        toml('"SUB-[0-9]{6}"', f'"{"[0-9]{1,9}" * 5}"'),
+        "few and bounded repeats",
+    ),
+    "a selector looks ahead": (toml('"SUB-[0-9]{6}"', '"(?=a)SUB"'), "few and bounded repeats"),
     "a selector matches nothing": (toml('"SUB-[0-9]{6}"', '"[0-9]{0,6}"'), "needs a character"),
     "a selector is no expression": (toml('"SUB-[0-9]{6}"', '"SUB-[0-9"'), "regular expression"),
     "a clause's file has another name": (

@@ -10,7 +10,7 @@ import pytest
 from countermark.facts import MOST, FactValue
 from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.clause import ClausePolicy
-from countermark.policy.evaluate import Evaluator
+from countermark.policy.evaluate import Evaluation, Evaluator
 from countermark.policy.examples import default_values
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -72,6 +72,20 @@ def test_a_forbid_that_errs_denies(bundle: Bundle, good: dict[str, FactValue]) -
     assert not told.permitted
     assert told.error is not None
     assert "overflow" in told.error
+
+
+def test_a_panic_inside_the_engine_is_not_permitted(bundle: Bundle, good: dict[str, FactValue]) -> None:
+    """A panic in Rust arrives as a BaseException, which an `except Exception` would let through."""
+
+    class Panic(BaseException):
+        """As pyo3's PanicException."""
+
+    class Panicking(Evaluator):
+        def _ask(self, *_: object) -> Evaluation:
+            raise Panic("index out of bounds")
+
+    told = Panicking(bundle).evaluate("prompt", "w", "m", good, {})
+    assert (told.permitted, told.error) == (False, "Panic: index out of bounds")
 
 
 def test_a_value_that_these_terms_do_not_have_is_worth_as_much_as_none(

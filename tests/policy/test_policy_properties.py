@@ -36,7 +36,7 @@ def cases(draw: st.DrawFn) -> tuple[Bundle, str, dict[str, FactValue], dict[str,
     return bundle, draw(st.sampled_from(ACTIONS)), draw(facts_of(bundle)), draw(APPROVALS)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_claims_only_restrict(case: tuple[Bundle, str, dict[str, FactValue], dict[str, int]]) -> None:
     """Claim safety: decide(F + C) <= decide(F with every claim unknown)."""
@@ -47,7 +47,7 @@ def test_claims_only_restrict(case: tuple[Bundle, str, dict[str, FactValue], dic
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_hiding_a_fact_never_helps(case: tuple[Bundle, str, dict[str, FactValue], dict[str, int]]) -> None:
     """Omission safety and assurance monotonicity: any other view at its unknown value never raises the outcome."""
@@ -74,7 +74,7 @@ def test_what_only_one_party_says_is_worth_no_more(
     assert outcome(evaluator, action, less, approvals) <= outcome(evaluator, action, values, approvals)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_taking_an_approval_back_never_helps(
     case: tuple[Bundle, str, dict[str, FactValue], dict[str, int]],
@@ -108,7 +108,7 @@ def test_the_same_question_has_the_same_answer(
     assert Evaluator(bundle).evaluate(action, "halden/x", "other", values, approvals) == first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_proofs_read_a_policy_as_cedar_does(
     case: tuple[Bundle, str, dict[str, FactValue], dict[str, int]],

@@ -113,7 +113,9 @@ class Evaluator:
                 if len(self._memo) >= self._memo_size:
                     self._memo.clear()
                 self._memo[key] = known
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must deny (docs/design, fail closed)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever goes wrong must deny; a panic in Rust is no Exception
             return Evaluation(permitted=False, clauses=(), error=f"{type(error).__name__}: {error!s:.300}")
         return known
 
