@@ -2,7 +2,7 @@
 
 A table is a `Shape`: a tree that names each object's fields, each union's members and each leaf's kind. It is compiled
 once into functions that walk a parsed message, put every text of it into a `Gathered` and raise where the table has no
-entry; `rows` lists the same tree for `spec/fields.md`. Table and walk can't differ, since there is only the table.
+entry; `fields_table.py` writes the same tree as `spec/fields.md`. Table and walk can't differ, since there is one tree.
 
 `null` is accepted for every known field: it carries nothing, and both APIs read it as absent.
 """
@@ -80,15 +80,6 @@ Walk = Callable[[Any, Gathered], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of `spec/fields.md`."""
-
-    path: str
-    kind: Kind
-    says: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
     """Fields that a bundle adds to a table, by path: `content` (all strings are read) or `inert` (a number or flag).
 
@@ -110,14 +101,14 @@ NO_EXTRAS: Final = Extras()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A value of one shape. Subclasses compile to a walk and list themselves."""
+    """A value of one shape. Subclasses compile to a walk and name what they are made of."""
 
     def compile(self, path: str, extras: Extras) -> Walk:
         """The function that walks such a value; `path` is what errors name."""
         raise TypeError(f"a shape of its own is needed at `{path}`")
 
-    def rows(self, path: str) -> Iterator[Row]:
-        """The lines of the table for this value and all below it."""
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
+        """The shapes that this one is made of, each with the path that errors name it by."""
         yield from ()
 
 
@@ -133,9 +124,6 @@ class Leaf(Shape):
 
     def compile(self, path: str, extras: Extras) -> Walk:
         return self.make(path)
-
-    def rows(self, path: str) -> Iterator[Row]:
-        yield Row(path=path, kind=self.kind, says=self.says)
 
 
 def _typed(name: str, *types: type) -> Leaf:
@@ -311,10 +299,9 @@ class Object(Shape):
 
         return walk
 
-    def rows(self, path: str) -> Iterator[Row]:
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
         lead = f"{path}." if path else ""
-        for name, shape in self.fields.items():
-            yield from shape.rows(lead + name)
+        yield from ((lead + name, shape) for name, shape in self.fields.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,8 +321,8 @@ class ListOf(Shape):
 
         return walk
 
-    def rows(self, path: str) -> Iterator[Row]:
-        yield from self.item.rows(f"{path}[]")
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
+        yield f"{path}[]", self.item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,9 +344,9 @@ class MapOf(Shape):
 
         return walk
 
-    def rows(self, path: str) -> Iterator[Row]:
-        yield Row(path=f"{path} (keys)", kind=Kind.CONTENT, says="text")
-        yield from self.item.rows(f"{path}.*")
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
+        yield f"{path} (keys)", TEXT
+        yield f"{path}.*", self.item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,10 +379,9 @@ class ByTag(Shape):
 
         return walk
 
-    def rows(self, path: str) -> Iterator[Row]:
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
         stem = path.removesuffix("[]")
-        for name, shape in self.members.items():
-            yield from shape.rows(f"{stem}[{name}]")
+        yield from ((f"{stem}[{name}]", shape) for name, shape in self.members.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,6 +411,5 @@ class ByJson(Shape):
 
         return walk
 
-    def rows(self, path: str) -> Iterator[Row]:
-        for shape in self._members().values():
-            yield from shape.rows(path)
+    def parts(self, path: str) -> Iterator[tuple[str, Shape]]:
+        yield from ((path, shape) for shape in self._members().values())
