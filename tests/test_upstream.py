@@ -303,6 +303,18 @@ async def test_a_body_without_a_length_is_limited_too() -> None:
         assert served.model.served == []
 
 
+@pytest.mark.parametrize("length", ["1001", "9" * 17])
+async def test_a_body_that_says_it_is_too_long_is_not_waited_for(length: str) -> None:
+    """The refusal comes before the first byte of the body."""
+    async with serving(max_body_bytes=1000) as served:
+        reader, writer = await asyncio.open_connection(*served.address)
+        lines = [f"POST {PATH} HTTP/1.1", "host: x", f"content-length: {length}"]
+        writer.write("\r\n".join([*lines, f"{PERMIT_HEADER}: {served.permit()}", "", ""]).encode())
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 20)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 413")
+
+
 async def test_two_permits_in_one_request_are_refused() -> None:
     """Which of two headers counts is no question that two servers may answer differently."""
     async with serving() as served:

@@ -179,6 +179,42 @@ def test_a_refusal_by_a_needed_role_closes_the_hold() -> None:
     assert unasked.counts == {"northmark_commander": 1}
 
 
+@pytest.mark.parametrize(
+    ("persons", "subjects"),
+    [(["ben"], ["northmark/*"]), (["ada", "ben"], ["northmark/orders"])],
+    ids=["she left the role", "the role lost the right"],
+)
+def test_a_trust_root_that_changed_since_is_the_one_that_counts(
+    persons: list[str], subjects: list[str]
+) -> None:
+    """A statement verified under the older root is neither an approval nor a refusal under the newer."""
+    roles = {
+        role: {
+            "party": role.split("_")[0],
+            "persons": persons if role == ADA.role else list(ROLE_PERSONS[role]),
+            "threshold": 1,
+            "makes": [
+                {"predicate": "approval", "subjects": subjects if role == ADA.role else ["northmark/*"]}
+            ],
+        }
+        for role in ROLES
+    }
+    root = make_root(version=2, roles=roles)
+    yes, dua = signed(ROOT, HOLD, ADA), signed(ROOT, HOLD, DUA)
+    no = signed(ROOT, HOLD, replace(ADA, verdict=Verdict.REFUSE))
+    result = counted(root, HOLD, [yes, no, dua])
+    assert result.counts == {"halden_reviewer": 0, "northmark_commander": 1, "northmark_duty_officer": 0}
+    assert len(result.ignored) == 2
+    assert result.refused == ()
+
+
+def test_one_statement_given_twice_is_one() -> None:
+    """A document that is on file twice is consumed once and counted once."""
+    approval = signed(ROOT, HOLD, ADA)
+    result = counted(ROOT, HOLD, [approval, approval])
+    assert len(result.counted) == 1
+
+
 def test_one_person_counts_in_one_role_which_does_not_depend_on_the_signatures() -> None:
     """cem is commander and duty officer. Both have two people: the first by name is his."""
     assigned = counting_roles(ROOT, workload=WORKLOAD, roles=ROLES, requesters=(), now=NOW)

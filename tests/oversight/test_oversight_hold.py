@@ -26,7 +26,7 @@ from countermark.oversight.hold import (
     unseal_content,
 )
 from countermark.oversight.sealing import HoldKey
-from countermark.oversight.shown import facts_digest
+from countermark.oversight.shown import fact_from_dict, fact_to_dict, facts_digest, values_from_dict
 from countermark.oversight.words import body_text, plain, words
 from countermark.request import Action
 
@@ -108,6 +108,7 @@ def tampered(change: dict) -> bytes:
         {"body": "not base64!"},
         {"body": 3},
         {"hold": []},
+        {"descriptor": []},
         {"extra": 1},
     ],
     ids=str,
@@ -116,6 +117,27 @@ def test_a_carried_hold_that_was_changed_is_refused(change: dict) -> None:
     """Who signs is never shown an action or facts other than those whose digests are signed."""
     with pytest.raises(MalformedError):
         parse_hold_file(tampered(change))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda fact: values_from_dict([]),
+        lambda fact: values_from_dict({"a": 1.5}),
+        lambda fact: values_from_dict({"a": True}),
+        lambda fact: values_from_dict({1: "a"}),
+        lambda fact: fact_from_dict({**fact, "name": 1}),
+        lambda fact: fact_from_dict({**fact, "values": {"sworn": "yes"}}),
+        lambda fact: fact_from_dict({**fact, "values": {"operator": None}}),
+        lambda fact: fact_from_dict({**fact, "support": [{**fact["support"][0], "level": "sworn"}]}),
+        lambda fact: fact_from_dict({**fact, "support": [{**fact["support"][0], "signers": [1]}]}),
+        lambda fact: fact_from_dict({**fact, "support": [{}]}),
+    ],
+)
+def test_facts_of_another_form_are_refused(read) -> None:
+    """What is shown to somebody who signs is read as strictly as what is signed."""
+    with pytest.raises(MalformedError):
+        read(fact_to_dict(FACTS[0]))
 
 
 def test_a_carried_prompt_with_another_body_is_refused() -> None:
