@@ -1,7 +1,8 @@
 """The stream of Anthropic Messages: events by the table, tool calls put together from their blocks.
 
-A call is complete with the `content_block_stop` of its block. Where a client could put blocks together in two ways (an
-index that begins twice, input both at the start and in deltas), it is refused.
+A call is complete with the `content_block_stop` of its block, or with `message_stop` where `max_tokens` cut it off. Where
+a client could put blocks together in two ways (an index that begins twice, input both at the start and in deltas), it is
+refused.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ class MessagesStream(EventReader):
             if reason is not None:
                 self.finish[0] = reason
         elif kind == "message_stop":
-            if self._blocks:
-                raise MalformedError("expected every content block to stop before `message_stop`")
+            # a call that `max_tokens` cut off has no stop of its own; its arguments are decided as far as they came
+            for index in sorted(self._blocks):
+                self._stop(index)
             self.ended = True
 
     def _start(self, message: dict[str, Any]) -> None:
