@@ -1,0 +1,15 @@
+"""What all tests share: helper modules of one part are used by the tests of another, and no proxy comes between."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+for part in ("policy", "evidence", "e2e"):
+    sys.path.append(str(HERE / part))
+
+for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ.pop(name, None)
