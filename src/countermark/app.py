@@ -112,12 +112,15 @@ def read_terms(settings: Settings, *, now: datetime) -> Terms:
     bundle = load_bundle(settings.bundle_folder)
     until: datetime | None = None
     why: str | None = None
+    approval = b""
     try:
-        approvals = read_lines(settings.bundle_approval_file.read_bytes())
-        until = bundle_in_force(bundle.digest, approvals, root, now).valid_until
+        approval = settings.bundle_approval_file.read_bytes()
+        until = bundle_in_force(bundle.digest, read_lines(approval), root, now).valid_until
     except (CountermarkError, OSError) as error:
         why = f"the bundle is not in force: {error}"
-    return make_terms(root, bundle, gateway=settings.gateway, approved_until=until, not_in_force=why)
+    return make_terms(
+        root, bundle, gateway=settings.gateway, approved_until=until, not_in_force=why, approval=approval
+    )
 
 
 @dataclass(slots=True)
@@ -150,6 +153,7 @@ class Gateway:
                 "version": __version__,
                 "bundle": self.terms.bundle.digest,
                 "trust_root": self.terms.root.digest,
+                "approval": self.terms.approval_sha256,
                 "runner_level": self.terms.runner_level.word,
                 "one_sided": self.terms.root.one_sided,
                 "not_in_force": self.terms.not_in_force or "",
@@ -166,11 +170,11 @@ class Gateway:
                 self.files.keep(
                     self.settings.archive_folder / "statements" / f"{filed.file_sha256}.jsonl", filed.data
                 )
-                await self.service.record(
+                self.service.on_file_at = await self.service.record(
                     {"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256}
                 )
         for sha256 in known:
-            await self.service.record({"kind": "removed", "statement": sha256})
+            self.service.on_file_at = await self.service.record({"kind": "removed", "statement": sha256})
 
     async def _keep_house(self) -> None:
         """Once a second: sum up refusals, let holds expire, warn of evidence that is about to expire."""
@@ -228,6 +232,7 @@ def _archive_terms(settings: Settings, terms: Terms) -> None:
         archive(settings.archive_folder / "bundles" / terms.bundle.digest / path, data)
     roots = settings.archive_folder / "trust-roots"
     archive(roots / f"{terms.root.digest}.json", settings.trust_root_file.read_bytes())
+    archive(settings.archive_folder / "bundle-approvals" / f"{terms.approval_sha256}.jsonl", terms.approval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +345,7 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
         digest_key=parts.digest_key,
         clock=clock,
         last_entry_at=recovered.last_at,
+        on_file_at=recovered.filed_at,
     )
     metrics, refusals = Metrics(), Refusals()
     callers = Callers(service, store.nonces, public_url=settings.public_url)

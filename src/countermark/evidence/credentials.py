@@ -53,6 +53,7 @@ class CredentialIndex:
         # By party as well: two parties may both have a credential `office-1`.
         self._by_subject: dict[tuple[str, str], list[VerifiedStatement]] = {}
         self._readable: set[str] = set()
+        self._secret_of: dict[str, str] = {}
         self._statuses: dict[str, list[VerifiedStatement]] = {}
         ignored: list[Ignored] = []
         for statement in distinct(statements):
@@ -72,6 +73,7 @@ class CredentialIndex:
                     )
                 else:
                     self._readable.add(statement.sha256)
+                    self._secret_of[statement.sha256] = _secret(parsed)
                     self._by_secret.setdefault(_secret(parsed), []).append(
                         _Named(statement=statement, parsed=parsed)
                     )
@@ -111,6 +113,22 @@ class CredentialIndex:
             CredentialError: Unknown, lapsed, replaced, or in dispute.
         """
         return self._find(f"key:{keyid}", now)
+
+    def by_statement(self, sha256: str, now: datetime) -> KnownCredential:
+        """Find a credential by the statement that it rests on: for who has looked it up before, or replays a log.
+
+        Raises:
+            CredentialError: Unknown, lapsed, replaced, or in dispute.
+        """
+        secret = self._secret_of.get(sha256)
+        if secret is None:
+            raise CredentialError(f"expected the credential of statement `{sha256[:16]}` on file, got none")
+        found = self._find(secret, now)
+        if found.statement != sha256:
+            raise CredentialError(
+                f"expected the credential of statement `{sha256[:16]}`, got that of `{found.statement[:16]}`"
+            )
+        return found
 
     def _find(self, secret: str, now: datetime) -> KnownCredential:
         standing = [

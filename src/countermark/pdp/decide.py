@@ -8,7 +8,8 @@ to ask for. What no approval can lift is DENY at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from countermark.decision import Decision, Outcome
@@ -16,6 +17,9 @@ from countermark.facts import Facts
 from countermark.policy.bundle import Bundle
 from countermark.policy.evaluate import Evaluator
 from countermark.request import Action
+
+Judge = Callable[[Action, Facts], Decision]
+"""`decide` for one workload, resource and time."""
 
 
 def decide(
@@ -57,6 +61,49 @@ def decide(
     return Decision(
         outcome=Outcome.HOLD, clauses=result.clauses, bundle=bundle.digest, quorum=asked, observe=observe
     )
+
+
+def decide_whole(judge: Judge, action: Action, facts: Facts, *, roles: Sequence[str]) -> Decision:
+    """Decide an action with what goes with it: a prompt together with its release, whose worse outcome counts.
+
+    Args:
+        roles: All roles whose approvals the bundle's clauses read, in its order.
+    """
+    first = judge(action, facts)
+    if action is not Action.PROMPT or first.outcome is Outcome.DENY:
+        return first
+    second = judge(Action.RELEASE, facts)
+    worse = min(first, second, key=lambda each: each.outcome)
+    both = first.outcome is second.outcome
+    return replace(
+        worse,
+        clauses=tuple(sorted({*first.clauses, *second.clauses})) if both else worse.clauses,
+        quorum={
+            role: max(first.quorum.get(role, 0), second.quorum.get(role, 0))
+            for role in roles
+            if role in first.quorum or role in second.quorum
+        },
+        # INVARIANT: observed only where everything that was not permitted is observed
+        observe=all(each.observe for each in (first, second) if each.outcome is not Outcome.PERMIT)
+        and worse.outcome is not Outcome.PERMIT,
+    )
+
+
+def decide_approved(
+    judge: Judge, action: Action, facts: Facts, *, held: Decision, roles: Sequence[str]
+) -> Decision:
+    """Decide a held action on the approvals that count.
+
+    What is asked for stays the whole quorum, also where some have signed: a hold shows who has signed already.
+
+    Args:
+        facts: With the approvals that count.
+        held: The decision without any.
+    """
+    decided = decide_whole(judge, action, facts, roles=roles)
+    if decided.outcome is Outcome.HOLD:
+        return replace(decided, clauses=held.clauses, quorum=held.quorum)
+    return decided
 
 
 def observed(bundle: Bundle, action: Action, workload: str, clauses: tuple[str, ...], now: datetime) -> bool:

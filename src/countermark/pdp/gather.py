@@ -116,6 +116,12 @@ def observation_record(observation: Observation, appraisal: Appraisal) -> dict[s
             if value in CLAIM_VALUES.get(name, ())
         },
         "named": list(observation.named),
+        # a caller may also name a consent by its data set, which is text of his own: what it led to stands here
+        "consents": [
+            support.statement
+            for support in appraisal.facts["consent"].support
+            if support.statement is not None
+        ],
         "persons": seen_record(observation.persons) if observation.persons.count else None,
         "addresses": len(observation.addresses),
         "relations": [relation_record(relation) for relation in appraisal.relations],

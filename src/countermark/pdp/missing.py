@@ -114,12 +114,13 @@ class Source:
         return not self.makers or (self.level >= Level.COUNTERSIGNED and not self.countersigners)
 
 
-Judge = Callable[[Facts], Decision]
+DecideOn = Callable[[Facts], Decision]
+"""What is decided of one action on given facts."""
 
 
 def smallest_missing(
     bundle: Bundle,
-    judge: Judge,
+    judge: DecideOn,
     *,
     action: Action,
     facts: Facts,

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from countermark.attestation.envelope import parse_envelope
+from countermark.attestation.statement import parse_statement
 from countermark.attestation.trust_root import TrustRoot
 from countermark.attestation.verify import VerifiedStatement, verify_statement
 from countermark.errors import (
@@ -109,6 +110,12 @@ def check_lifetime(statement: VerifiedStatement, lifetimes: Mapping[str, int]) -
         )
 
 
+def _begins(data: bytes, *, skew_s: int) -> datetime:
+    """When a statement that is not yet valid begins to be: to the second, so that a replay sees it begin there too."""
+    statement = parse_statement(parse_envelope(split_lines(data)[0]).payload)
+    return statement.validity.valid_from - timedelta(seconds=skew_s)
+
+
 def verify_file(
     data: bytes, root: TrustRoot, *, now: datetime, skew_s: int, lifetimes: Mapping[str, int]
 ) -> Filed:
@@ -120,14 +127,13 @@ def verify_file(
         statement = verify_statement(split_lines(data), root, now=now, skew_s=skew_s)
         check_lifetime(statement, lifetimes)
     except NotYetValidError as error:
-        # the beginning is inside the payload, which did not verify as in force: look again each minute
         return Filed(
             sha256=sha256,
             file_sha256=file_sha256,
             data=data,
             statement=None,
             error=str(error),
-            retry_at=now + timedelta(minutes=1),
+            retry_at=_begins(data, skew_s=skew_s),
         )
     except CountermarkError as error:
         return Filed(

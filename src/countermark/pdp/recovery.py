@@ -20,12 +20,14 @@ class Recovered:
     Attributes:
         consumed: `(approval id, entry index)` of every approval that a decision consumed.
         filed: Statements on file by payload digest, with the digest of the whole file.
+        filed_at: Number of the last entry that changed what is on file.
         last_at: Time of the last entry; `now` never runs behind it.
         entries: How many there were.
     """
 
     consumed: list[tuple[str, int]] = field(default_factory=list)
     filed: dict[str, str] = field(default_factory=dict)
+    filed_at: int = 0
     last_at: datetime | None = None
     entries: int = 0
 
@@ -49,8 +51,10 @@ def recover(entries: Iterable[tuple[int, bytes]]) -> Recovered:
             found.consumed.extend((approval, index) for approval in entry.get("approvals", ()))
         elif kind == "filed":
             found.filed[entry["statement"]] = entry["file"]
+            found.filed_at = index
         elif kind == "removed":
             found.filed.pop(entry["statement"], None)
+            found.filed_at = index
     if last is not None:
         found.last_at = parse_time(parse_entry(last)["at"])
     return found

@@ -30,6 +30,7 @@ from countermark.evidence.selectors import SelectorKeys
 from countermark.facts import Facts
 from countermark.oversight.approval import possible_approvers
 from countermark.pdp.asked import Answered, Asked, new_id
+from countermark.pdp.decide import Judge, decide_approved, decide_whole
 from countermark.pdp.desk import Desk
 from countermark.pdp.gather import Gathered, Gatherer, view_values
 from countermark.pdp.on_file import StatementsOnFile
@@ -38,7 +39,6 @@ from countermark.pdp.terms import Terms
 from countermark.request import Action
 from countermark.tlog.entry import encode_entry, keyed_digest
 from countermark.tlog.log import Log
-
 
 MAX_RECENT = 4096
 """Entries kept in memory for callers who ask about a decision that they just got."""
@@ -72,7 +72,15 @@ class Service:
         digest_key: bytes,
         clock: Clock,
         last_entry_at: datetime | None = None,
+        on_file_at: int = 0,
     ) -> None:
+        """Put the parts to work.
+
+        Args:
+            last_entry_at: Time of the log's last entry, which `now` never runs behind.
+            on_file_at: Number of the entry by which the statements on file last changed; decisions name it, so that
+                a replay knows what was in use while the next change was on its way into the log.
+        """
         self.terms = terms
         self.statements = statements
         self.suspensions = suspensions
@@ -82,6 +90,7 @@ class Service:
         self._digest_key = digest_key
         self._clock = clock
         self._last = last_entry_at
+        self.on_file_at = on_file_at
         self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
 
     def recent(self, decision_id: str) -> tuple[int, bytes] | None:
@@ -114,7 +123,8 @@ class Service:
                 outcome=Outcome.DENY, clauses=(), bundle=self.terms.bundle.digest, error=refusal
             )
             return Considered(gathered=gathered, facts=facts, decision=denied)
-        decision = self._decide(asked, facts, now)
+        judge = self.judge(asked.caller.workload, asked.resource, now)
+        decision = decide_whole(judge, asked.action, facts, roles=roles)
         if decision.outcome is not Outcome.HOLD:
             return Considered(gathered=gathered, facts=facts, decision=self._dated(decision, gathered))
         count = self.desk.count(asked, decision, facts, root=self.terms.root, now=now)
@@ -124,11 +134,8 @@ class Service:
                 gathered=gathered, facts=facts, decision=self._dated(decision, gathered), notes=notes
             )
         facts = replace(facts, approvals=dict(count.counts))
-        decided = self._decide(asked, facts, now)
+        decided = decide_approved(judge, asked.action, facts, held=decision, roles=roles)
         consumes = tuple(each.sha256 for each in count.counted) if decided.outcome is Outcome.PERMIT else ()
-        if decided.outcome is Outcome.HOLD:
-            # what is asked for stays the whole quorum: a hold shows who has signed already
-            decided = replace(decided, clauses=decision.clauses, quorum=decision.quorum)
         return Considered(
             gathered=gathered,
             facts=facts,
@@ -143,34 +150,22 @@ class Service:
             return why
         if asked.not_carried is not None:
             return asked.not_carried
+        until = asked.caller.valid_until
+        if until is not None and now >= until:  # it was in force when the request began
+            return f"the credential `{asked.caller.name}` expired at {format_time(until)}"
         return self.suspensions.why(
             workload=asked.caller.workload, model=asked.model, purpose=gathered.purpose, now=now
         )
 
-    def _decide(self, asked: Asked, facts: Facts, now: datetime) -> Decision:
-        first = self._decide_one(asked.action, asked, facts, now)
-        if asked.action is not Action.PROMPT or first.outcome is Outcome.DENY:
-            return first
-        second = self._decide_one(Action.RELEASE, asked, facts, now)
-        worse = min(first, second, key=lambda each: each.outcome)
-        both = first.outcome is second.outcome
-        return replace(
-            worse,
-            clauses=tuple(sorted({*first.clauses, *second.clauses})) if both else worse.clauses,
-            quorum={
-                role: max(first.quorum.get(role, 0), second.quorum.get(role, 0))
-                for role in self.terms.bundle.approvals
-                if role in first.quorum or role in second.quorum
-            },
-            # INVARIANT: observed only where everything that was not permitted is observed
-            observe=all(each.observe for each in (first, second) if each.outcome is not Outcome.PERMIT)
-            and worse.outcome is not Outcome.PERMIT,
-        )
+    def judge(self, workload: str, resource: str, now: datetime) -> Judge:
+        """`decide` under the terms in force, from memory where the same was asked before."""
 
-    def _decide_one(self, action: Action, asked: Asked, facts: Facts, now: datetime) -> Decision:
-        return self.terms.memo.decide(
-            action=action, workload=asked.caller.workload, resource=asked.resource, facts=facts, now=now
-        )
+        def decide_one(action: Action, facts: Facts) -> Decision:
+            return self.terms.memo.decide(
+                action=action, workload=workload, resource=resource, facts=facts, now=now
+            )
+
+        return decide_one
 
     @staticmethod
     def _dated(decision: Decision, gathered: Gathered) -> Decision:
@@ -249,12 +244,14 @@ class Service:
                 "hmac_sha256": keyed_digest(self._digest_key, asked.sha256),
             },
             "observation": considered.gathered.record,
-            "facts": _plain(considered.facts.values),
+            "facts": plain_values(considered.facts.values),
             "outcome": decision.outcome.name,
             "clauses": list(decision.clauses),
         }
         optional: dict[str, Any] = {
-            "claims_hmac_sha256": keyed_digest(self._digest_key, claims_sha256(asked.claims)) if asked.claims else None,
+            "claims_hmac_sha256": keyed_digest(self._digest_key, claims_sha256(asked.claims))
+            if asked.claims
+            else None,
             "upstream": asked.upstream,
             "parent": asked.parent,
             "quorum": dict(decision.quorum),
@@ -262,6 +259,7 @@ class Service:
             "approved": {role: n for role, n in considered.facts.approvals.items() if n},
             "hold": hold_id,
             "error": decision.error,
+            "on_file": self.on_file_at,
             "observe": decision.observe,
             "one_sided": self.terms.root.one_sided,
             "valid_until": format_time(decision.valid_until) if decision.valid_until else None,
@@ -295,7 +293,9 @@ class Service:
 def _encoded(entry: Mapping[str, Any]) -> bytes:
     try:
         return encode_entry(entry)
-    except TooLargeError as error:  # more orders in force, or persons under more keys, than one entry can name
+    except (
+        TooLargeError
+    ) as error:  # more orders in force, or persons under more keys, than one entry can name
         raise LogError(f"the decision can't be recorded: {error}") from error
 
 
@@ -304,7 +304,7 @@ def claims_sha256(claims: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(sorted(claims.items()))).encode()).hexdigest()
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Facts as the entry holds them: numbers over 2^53 as text, since canonical JSON has no form for them."""
     return {
         name: str(value) if isinstance(value, int) and abs(value) >= 2**53 else value

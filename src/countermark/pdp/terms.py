@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,6 +44,7 @@ class Terms:
         runner_level: What this gateway's own sight counts as.
         approved_until: When the sides' approval of the bundle ends; every decision after it is DENY.
         not_in_force: Why the bundle is not in force, in words; every decision is DENY then. None where it is.
+        approval: The file by which the sides approved the bundle, as it was read.
     """
 
     root: TrustRoot
@@ -54,6 +56,12 @@ class Terms:
     runner_level: Level
     approved_until: datetime | None
     not_in_force: str | None
+    approval: bytes = b""
+
+    @property
+    def approval_sha256(self) -> str:
+        """Digest of that file: its name in the archive."""
+        return hashlib.sha256(self.approval).hexdigest()
 
     def why_not(self, now: datetime) -> str | None:
         """Why nothing may be permitted at `now`, or None."""
@@ -73,6 +81,7 @@ def make_terms(
     gateway: str,
     approved_until: datetime | None,
     not_in_force: str | None = None,
+    approval: bytes = b"",
 ) -> Terms:
     """Put a bundle to work under a trust root."""
     evaluator = Evaluator(bundle)
@@ -86,4 +95,5 @@ def make_terms(
         runner_level=root.runner_level(gateway),
         approved_until=approved_until,
         not_in_force=not_in_force,
+        approval=approval,
     )

@@ -1,6 +1,6 @@
 """Countermark's own HTTP API under `/countermark/v1/`: statements, holds, decisions, suspensions, log.
 
-Each call is authenticated with a person's key (RFC 9421, the profile of `evidence.possession`) or a workload's
+Each call is authenticated with a key of the trust root (RFC 9421, the profile of `evidence.possession`) or a workload's
 credential; what is submitted is itself signed, so the API gives nobody a right that a file on a stick would not give.
 
     GET  whoami                     who the gateway takes the caller for
@@ -17,6 +17,7 @@ credential; what is submitted is itself signed, so the API gives nobody a right 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from countermark.attestation.envelope import parse_envelope
+from countermark.attestation.keys import PublicKey
 from countermark.attestation.statement import parse_statement
 from countermark.attestation.verify import verify_statement
 from countermark.clock import format_time
@@ -79,10 +81,12 @@ MAX_SUBMISSION_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Who calls the API: a person of the trust root, or a workload.
+    """Who calls the API: a person of the trust root, a workload, or neither: a side or this gateway's own runner.
+
+    Sides and runners may bring what others signed, and see what every party of the trust root may see.
 
     Attributes:
-        roles: Roles of the person; empty for a workload.
+        roles: Roles of the person; empty for all others.
     """
 
     person: str | None
@@ -130,6 +134,7 @@ class Api:
         self._archive = archive
         self._log_folder = log_folder
         self._entries = entries
+        self._filing = asyncio.Lock()  # two countersignatures of one statement at once: neither may be lost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -169,8 +174,10 @@ class Api:
             case ("POST", "statements"):
                 return 201, await self._put_statement(body, now)
             case ("GET", "holds"):
+                _persons_or_workloads(visitor)
                 return 200, {"holds": [hold_to_dict(hold) for hold in self._holds_for(visitor)]}
             case ("GET", "holds", hold_id):
+                _persons_or_workloads(visitor)
                 return 200, self._hold(hold_id, visitor, now)
             case ("POST", "holds", hold_id, "approvals"):
                 return 201, await self._add_approval(hold_id, body, visitor, now)
@@ -187,29 +194,38 @@ class Api:
         raise _Answer(404, _error("expected a path of this API: see docs/reference/api.md"))
 
     def _visitor(self, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime) -> Visitor:
-        """Who calls: a person by the key in the trust root, else a workload by its credential."""
+        """Who calls: a person, a side or this gateway's runner by a key of the trust root, else a workload."""
         root = self._service.terms.root
-        for key in root.person_keys:
-            if f';keyid="{key.keyid}"' in headers.get("signature-input", ""):
-                verify_possession(
-                    method=scope["method"],
-                    target_uri=self._callers.target_uri(scope, headers),
-                    headers=headers,
-                    body_sha256=hashlib.sha256(body).hexdigest(),
-                    public_key=key,
-                    nonces=self._nonces,
-                    now=now,
-                )
-                person = root.person_of_key(key)
-                if person is None:
-                    break
-                roles = frozenset(name for name, role in root.roles.items() if person in role.persons)
-                return Visitor(person=person, party=root.persons[person].party, roles=roles, workload=None)
+        signed = headers.get("signature-input", "")
+        for key, holder in self._key_holders():
+            if f';keyid="{key.keyid}"' not in signed:
+                continue
+            verify_possession(
+                method=scope["method"],
+                target_uri=self._callers.target_uri(scope, headers),
+                headers=headers,
+                body_sha256=hashlib.sha256(body).hexdigest(),
+                public_key=key,
+                nonces=self._nonces,
+                now=now,
+            )
+            person = root.person_of_key(key)
+            roles = frozenset(name for name, role in root.roles.items() if person in role.persons)
+            return Visitor(person=person, party=holder, roles=roles, workload=None)
         caller = self._callers.find(headers, now)
         self._callers.prove(caller, scope, headers, body, now)
         return Visitor(
             person=None, party=caller.workload.partition("/")[0], roles=frozenset(), workload=caller
         )
+
+    def _key_holders(self) -> Iterator[tuple[PublicKey, str]]:
+        """Keys of the trust root with their parties: persons, sides, and the gateway itself, for its runner."""
+        terms = self._service.terms
+        for person in terms.root.persons.values():
+            yield from ((key, person.party) for key in person.keys)
+        for side in terms.root.sides.values():
+            yield from ((key, side.party) for key in side.keys)
+        yield terms.root.gateway_key(terms.gateway), terms.root.runner_of(terms.gateway)
 
     def _terms(self, now: datetime) -> dict[str, Any]:
         terms = self._service.terms
@@ -226,6 +242,7 @@ class Api:
             "upstream_key_held_by": list(terms.root.upstream_key_held_by),
             "upstream_checks_permit": terms.root.upstream_checks_permit,
             "not_in_force": terms.why_not(now),
+            "approvals": list(terms.bundle.approvals),
             "clauses": [
                 {"id": clause.id, "title": clause.title, "red_line": clause.red_line}
                 for clause in terms.bundle.clauses
@@ -234,12 +251,16 @@ class Api:
 
     async def _put_statement(self, body: bytes, now: datetime) -> dict[str, Any]:
         # INVARIANT: on disk, then in the log, then in use: a statement that nobody can replay permits nothing
-        filed = self._service.statements.check(body, now=now)
-        target = self._archive / "statements" / f"{filed.file_sha256}.jsonl"
-        self._statements.put(filed.sha256, filed.data)
-        self._statements.keep(target, filed.data)
-        await self._service.record({"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256})
-        self._service.statements.take(filed)
+        async with self._filing:
+            filed = self._service.statements.check(body, now=now)
+            target = self._archive / "statements" / f"{filed.file_sha256}.jsonl"
+            self._statements.put(filed.sha256, filed.data)
+            self._statements.keep(target, filed.data)
+            index = await self._service.record(
+                {"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256}
+            )
+            self._service.statements.take(filed)
+            self._service.on_file_at = index
         return _filed_document(filed)
 
     def _holds_for(self, visitor: Visitor) -> Sequence[Hold]:
@@ -282,6 +303,8 @@ class Api:
         approval = parse_approval(verified)
         if approval.hold != hold_id or approval.action_digest != hold.action_digest:
             raise TrustError(f"expected an approval of hold `{hold_id}`, got one of `{approval.hold[:40]}`")
+        # a replay needs what people signed: the entry that it permits names it by this digest
+        self._statements.keep(self._archive / "approvals" / f"{verified.sha256}.json", body.strip())
         self._holds.add_approval(hold_id, sha256=verified.sha256, document=body.strip(), now=now)
         count = self._service.desk.count_for(
             hold,
@@ -361,6 +384,7 @@ class Api:
             "sides": sorted(sides),
             "statement": statement.sha256,
         }
+        self._statements.keep(self._archive / "suspensions" / f"{statement.sha256}.json", body.strip())
         if order.state == LIFTED:
             await self._service.record(entry)
             self._suspensions.lift(order.suspension_id, body.strip())
@@ -448,6 +472,11 @@ def _persons_only(visitor: Visitor) -> None:
         raise _Answer(
             403, _error("expected a person of the trust root: what is on file is a map of what is missing")
         )
+
+
+def _persons_or_workloads(visitor: Visitor) -> None:
+    if visitor.person is None and visitor.workload is None:
+        raise _Answer(403, _error("expected a person of the trust root, or the workload that asked"))
 
 
 def _error(message: str) -> dict[str, Any]:

@@ -76,6 +76,15 @@ class Callers:
             )
         return self._current().by_key_id(found[0], now)
 
+    def still(self, caller: KnownCredential, now: datetime) -> KnownCredential:
+        """The same credential at a later time: a body may come slowly, and a model may think for minutes.
+
+        Raises:
+            CredentialError: It expired or was replaced meanwhile.
+        """
+        self._service.statements.refresh(now)
+        return self._current().by_statement(caller.statement, now)
+
     def prove(
         self, caller: KnownCredential, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> None:

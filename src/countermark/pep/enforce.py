@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from countermark.decision import Outcome
@@ -127,11 +127,14 @@ class Enforcer:
         if scope["method"] != "POST":
             return self._no_decision(ErrorKind.NOT_ALLOWED, "method", "expected a POST")
         headers = headers_of(scope)
-        now = self._service.now()
+        now, version = self._service.now(), self._service.statements.version
         try:
             caller = self._callers.find(headers, now)
             body = await read_body(receive, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s)
             started = time.perf_counter()
+            if (self._service.now(), self._service.statements.version) != (now, version):
+                now = self._service.now()
+                caller = self._callers.still(caller, now)
             self._callers.prove(caller, scope, headers, body, now)
         except (CredentialError, ReplayError) as error:
             return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
@@ -252,6 +255,11 @@ class Enforcer:
         Raises:
             LogError: A decision is not known to be durable.
         """
+        try:
+            caller = self._callers.still(prompt.caller, self._service.now())
+        except CredentialError as error:
+            return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
+        prompt = replace(prompt, caller=caller)
         asked = [self._ask_call(prompt, parent, call) for call in calls]
         if len(asked) > 1:
             for each in asked:
