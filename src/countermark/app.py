@@ -37,7 +37,7 @@ from countermark.pep.anthropic import AnthropicMessages
 from countermark.pep.api import Api
 from countermark.pep.callers import Callers
 from countermark.pep.enforce import Enforcer
-from countermark.pep.fields import not_yet
+from countermark.pep.fields import NO_EXTRAS, Extras, Kind, not_yet
 from countermark.pep.forward import Forwarder
 from countermark.pep.http import Receive, Scope, Send, send_answer
 from countermark.pep.metrics import Metrics
@@ -47,7 +47,7 @@ from countermark.pep.reading import ErrorKind
 from countermark.pep.refusals import Refusals
 from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamClient, UpstreamTls
 from countermark.policy.approval import bundle_in_force
-from countermark.policy.bundle import load_bundle
+from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.settings import Upstream
 from countermark.store.sqlite import SqliteStore
 from countermark.store.statement_folder import StatementFolder, write_durably
@@ -79,6 +79,14 @@ def upstream_tls(settings: Settings, upstream: Upstream) -> UpstreamTls:
         ca_file=own.ca_file if own is not None else None,
         spki_sha256=upstream.pin.removeprefix("sha256:") if upstream.pin is not None else None,
     )
+
+
+def wires(bundle: Bundle) -> tuple[OpenAIChat, AnthropicMessages]:
+    """The wire formats, with the fields that the sides have added to their tables."""
+    extras = {
+        api: Extras(kinds={path: Kind(kind) for path, kind in added.items()}) for api, added in bundle.fields.items()
+    }
+    return OpenAIChat(extras.get("openai", NO_EXTRAS)), AnthropicMessages(extras.get("anthropic", NO_EXTRAS))
 
 
 def log_origin(root: TrustRoot, gateway: str) -> str:
@@ -367,7 +375,7 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
             max_body_bytes=settings.max_body_bytes,
             body_timeout_s=settings.body_timeout_s,
         )
-        for wire in (OpenAIChat(), AnthropicMessages())
+        for wire in wires(terms.bundle)
     }
     return Gateway(
         settings=settings,

@@ -157,6 +157,7 @@ def bundle_of(clauses: list[Clause]) -> Bundle:
         lifetimes={},
         skew_s=60,
         observe=(),
+        fields={},
         selectors=(),
         examples={},
         clauses=tuple(clauses),

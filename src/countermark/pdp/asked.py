@@ -26,6 +26,7 @@ class Asked:
         model: The model that is asked, or whose answer holds the call.
         forwarded: Headers of the caller that go to the upstream.
         tools: Tools that the request offers to the model.
+        unread: Content that was counted and that nobody here interprets, by media type (`image/png`).
         texts: Every piece of text in the request; for `call`, the arguments.
         claims: What the caller says of itself. May only restrict.
         named: Digests of statements that the caller names; claims as well.
@@ -52,6 +53,7 @@ class Asked:
     content: bytes = b""
     forwarded: Mapping[str, str] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     not_carried: str | None = None
     parent: str | None = None
     """Decision id of the prompt whose answer holds this call."""

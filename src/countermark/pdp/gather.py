@@ -73,8 +73,9 @@ class Gatherer:
         appraiser, kinds = self.appraiser(asked.caller.workload, now)
         persons: SelectorsSeen = NOTHING_SEEN
         addresses: tuple[str, ...] = ()
-        # parsing for persons and addresses costs; it can matter only where an order or engagement stands
-        if "legal-basis" in kinds or "engagement" in kinds:
+        # Parsing for persons and addresses costs; it can matter only where an order or engagement stands. Where the
+        # request holds content that nobody reads (an image of a list), nothing is known of whom it names: unknown.
+        if ("legal-basis" in kinds or "engagement" in kinds) and not opaque(asked.unread):
             found = find_selectors(asked.texts, self._terms.bundle.selectors)
             if "legal-basis" in kinds:
                 persons = self._selector_keys.see(found.persons)
@@ -96,12 +97,18 @@ class Gatherer:
         return Gathered(
             appraisal=appraisal,
             observation=observation,
-            record=observation_record(observation, appraisal),
+            record=observation_record(asked, observation, appraisal),
             purpose=best_word(appraisal, "purpose"),
         )
 
 
-def observation_record(observation: Observation, appraisal: Appraisal) -> dict[str, Any]:
+def opaque(unread: Sequence[str]) -> bool:
+    """Whether there is content that could name people or addresses unseen. What the model's maker sealed itself, such
+    as the signature of its own thinking, was no caller's to write."""
+    return any(not kind.startswith("sealed/") for kind in unread)
+
+
+def observation_record(asked: Asked, observation: Observation, appraisal: Appraisal) -> dict[str, Any]:
     """The observation as an entry holds it: digests, counts and relations, no content."""
     record: dict[str, Any] = {
         "binding": observation.credential.binding,
@@ -109,6 +116,7 @@ def observation_record(observation: Observation, appraisal: Appraisal) -> dict[s
     }
     optional: dict[str, Any] = {
         "tools": len(observation.tools),
+        "unread": len(asked.unread),
         # only what is a fact of the clauses' language; the rest is the caller's text, and stands as a digest
         "claims": {
             name: value

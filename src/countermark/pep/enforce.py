@@ -237,6 +237,7 @@ class Enforcer:
             sha256=sha256,
             content=body,
             tools=reading.tools if reading is not None else (),
+            unread=reading.unread if reading is not None else (),
             not_carried=not_carried,
         )
         return asked, reading if not_carried is None else None

@@ -29,6 +29,7 @@ from countermark.policy.settings import (
     Route,
     Selector,
     Upstream,
+    read_fields,
     read_lifetimes,
     read_limits,
     read_observe,
@@ -51,6 +52,7 @@ class Bundle:
         approvals: Roles whose approvals clauses may ask for, in the order in which a quorum is lowered.
         facts: The list of facts with the bundle's own values.
         routes: By model name.
+        fields: By API, paths of fields that the sides add to its table: `content` or `inert`.
         examples: Values by `view.name` that examples have unless they say otherwise.
         views_read: The `view.name` paths that clauses read: gathering fills exactly these.
         files: What each file holds, by path inside the bundle.
@@ -70,6 +72,7 @@ class Bundle:
     skew_s: int
     observe: tuple[Observe, ...]
     selectors: tuple[Selector, ...]
+    fields: Mapping[str, Mapping[str, str]]
     examples: Mapping[str, FactValue]
     clauses: tuple[Clause, ...]
     views_read: frozenset[str]
@@ -242,6 +245,7 @@ def parse_bundle(folder: Path) -> Bundle:
             table, issued_at, frozenset(ids), frozenset(c.id for c in clauses if c.red_line)
         ),
         selectors=read_selectors(table),
+        fields=read_fields(table),
         examples=examples,
         clauses=clauses,
         views_read=frozenset[str]().union(

@@ -200,6 +200,38 @@ def read_observe(
     return tuple(made)
 
 
+FIELD_KINDS = ("content", "inert")
+MAX_FIELDS = 64
+_FIELD_PATH = r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,199}"
+
+
+def read_fields(table: Table) -> Mapping[str, Mapping[str, str]]:
+    """`[fields.openai]`, `[fields.anthropic]`: paths of fields that the sides add to an API's table, and their kind.
+
+    `content` is read like any other content; `inert` is a number or a flag. What the API's table calls a reference stays
+    one: a bundle adds fields, it doesn't change what is known of one.
+    """
+    made: dict[str, Mapping[str, str]] = {}
+    if table.has("fields"):
+        group = table.table("fields")
+        for api in APIS:
+            if not group.has(api):
+                continue
+            raw = group.raw(api)
+            inner = group.table(api)
+            if len(raw) > MAX_FIELDS:
+                raise group.error(api, f"expected at most {MAX_FIELDS} added fields", "take some out")
+            kinds: dict[str, str] = {}
+            for path in raw:
+                if not re.fullmatch(_FIELD_PATH, path):
+                    raise inner.error(path, f"expected a field's path like `extra`, got `{path:.60}`", "rename it")
+                kinds[path] = inner.word(path, like="content", pattern="|".join(FIELD_KINDS))
+            inner.finish()
+            made[api] = MappingProxyType(kinds)
+        group.finish()
+    return MappingProxyType(made)
+
+
 _UNBOUNDED = re.compile(r"[*+]|\(\?(?!:)|\)[?{]|\\[1-9]|\{\d*,\}|\{,")
 """What makes a pattern slow on hostile text: unbounded or nested repeats, lookaround, flags, references back."""
 MAX_REPEAT = 64
