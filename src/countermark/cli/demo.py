@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -33,4 +34,8 @@ def demo(folder: Path | None, *, as_json: bool) -> None:
             click.echo(f"   {text}", err=True)
 
     told = tell_story(target, say=say)
-    click.echo(json.dumps(to_document(told), indent=1) if as_json else "\n" + render(told))
+    click.echo(
+        json.dumps(to_document(told), indent=1)
+        if as_json
+        else "\n" + render(told, width=max(100, min(160, shutil.get_terminal_size((120, 24)).columns)))
+    )

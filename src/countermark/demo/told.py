@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,28 +63,40 @@ class Told:
     seconds: float
 
 
-def render(told: Told) -> str:
-    """The story as a table for a terminal, with what it means under it."""
-    header = f"{'#':>2}  {'the request says':<62}  {'R':<4}  {'M':<14}  {'all lawful uses':<15}  why"
+def render(told: Told, *, width: int = 120) -> str:
+    """The story as a table for a terminal of `width` columns, with what it means under it."""
+    says = max(30, min(62, width - 78))
+    head = f"{'#':>2}  {'the request says':<{says}}  {'R':<4}  {'M':<15}  {'all lawful uses':<15}  "
+    room = max(24, width - len(head))
     lines = [
-        "R = a model that refuses by wording. M = Countermark, the gateway alone. "
-        "C (classifier) and S (supervisors): not yet, they come with the assay.",
+        "R = a model that refuses by wording. M = Countermark, the gateway alone.",
+        "C (+ classifier) and S (+ supervisors): not yet, they come with the assay.",
         "",
-        header,
-        "-" * len(header),
+        f"{head}why",
+        "-" * width,
     ]
     for each in told.happened:
         asking = each.asking
-        shown = each.final if not each.waited else "HOLD, PERMIT"
-        if each.missed:
-            shown = f"{shown}: MISSED" if not each.waited else "HOLD: MISSED"
         clauses = f"{' '.join(each.clauses)}: " if each.clauses else ""
-        stopped = "stop" if told.refusal[asking.number] else "pass"
-        lines.append(
-            f"{asking.number:>2}  {asking.says[:62]:<62}  {stopped:<4}  {shown:<14}  "
-            f"{told.lawful[asking.number]:<15}  {clauses}{each.reason}"
-        )
-    return "\n".join([*lines, "", *_meaning(told)])
+        why = textwrap.wrap(f"{clauses}{each.reason}", room) or [""]
+        said = textwrap.wrap(asking.says, says)
+        cells = [
+            f"{asking.number:>2}  {said[0]:<{says}}  {'stop' if told.refusal[asking.number] else 'pass':<4}  "
+            f"{_shown(each):<15}  {told.lawful[asking.number]:<15}  {why[0]}"
+        ]
+        for line in range(1, max(len(why), len(said))):
+            said_more = said[line] if line < len(said) else ""
+            why_more = why[line] if line < len(why) else ""
+            cells.append(f"    {said_more:<{says}}".ljust(len(head)) + why_more)
+        lines.extend(cell.rstrip() for cell in cells)
+    meaning = [piece for line in _meaning(told) for piece in (textwrap.wrap(line, width) or [""])]
+    return "\n".join([*lines, "", *meaning])
+
+
+def _shown(each: Happened) -> str:
+    if each.missed:
+        return f"{each.first}: MISSED"
+    return "HOLD, PERMIT" if each.waited else each.final
 
 
 def _meaning(told: Told) -> Iterator[str]:
