@@ -89,7 +89,7 @@ def sign(
     content: Mapping[str, Any],
     *,
     seq: int = 1,
-    by: str = "cem",
+    by: str | tuple[str, ...] = "cem",
     countersigned_by: str | None = "ada",
     begins: datetime = NOW - DAY,
     ends: datetime = NOW + DAY,
@@ -110,7 +110,7 @@ def sign(
         interest="party",
         instrument=instrument,
     )
-    envelopes = [sign_envelope(made.payload, key(by))]
+    envelopes = [sign_envelope(made.payload, *(key(name) for name in ((by,) if isinstance(by, str) else by)))]
     if countersigned_by is not None:
         counter = make_countersignature(
             made, seq=1, valid_from=begins, valid_until=ends, basis="inspected", interest="none"

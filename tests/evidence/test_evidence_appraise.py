@@ -262,6 +262,11 @@ def test_a_status_is_required_where_the_trust_root_says_so() -> None:
     assert scope(status(ours, begins=NOW - timedelta(seconds=3600))) == UNKNOWN
     assert scope(status(ours, by="ada")) == UNKNOWN  # Halden's word isn't the issuer's
     assert scope(status(order(["b"], root=root))) == UNKNOWN  # about another statement
+    content = {"status": "good"}
+    misnamed = sign(
+        "status", "northmark/x", {"statement": ours.sha256}, content, begins=NOW - DAY / 48, root=root
+    )
+    assert scope(misnamed) == UNKNOWN
     appraisal = facts_of(ours, purpose(root=root), good, observation=observation, root=root)
     assert appraisal.valid_until == NOW + timedelta(seconds=600)
     assert "status: good" in reasons(facts_of(ours, root=root))[ours.sha256]
@@ -325,6 +330,14 @@ SCOPES: dict[str, tuple[list[Callable[[], VerifiedStatement]], list[str], str]] 
         [lambda: order(["a"], selectors={"key_id": "k9", "hmac_sha256": ["0" * 64]})],
         ["a"],
         UNKNOWN,
+    ),
+    "a word about the same order that this gateway can't read": (
+        [
+            lambda: order(["a"]),
+            lambda: order([], by="dua", selectors={"key_id": "k9", "hmac_sha256": ["0" * 64]}),
+        ],
+        ["a"],
+        "inside",
     ),
     "another spelling of the same person": ([lambda: order(["Ada  Example"])], ["ada EXAMPLE"], "inside"),
 }
@@ -464,7 +477,9 @@ def test_an_appraiser_gives_what_appraise_gives() -> None:
         seen(persons=["a"]),
         seen(persons=["b"], model="m-2"),
         seen(action=Action.CALL, tool="actuate"),
+        seen(action=Action.CALL, tool="search"),
         seen(action=Action.CALL, tool="search", runner_level=OPERATOR),
+        seen(runner_level=OPERATOR),
         *(seen(model=f"m-{number}") for number in range(300)),
         seen(addresses=("10.4.0.1",), claims={"bulk_persons": "yes"}),
     ]

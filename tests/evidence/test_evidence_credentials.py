@@ -90,9 +90,19 @@ def test_another_party_cannot_dispute_a_credential() -> None:
     foreign = credential("another", by="ada")
     found = index(credential(), foreign)
     assert found.by_api_key(SECRET, NOW).workload == OFFICE
-    assert [(item.statement, "party `northmark` alone" in item.reason) for item in found.ignored] == [
+    assert [(item.statement, "made by party `northmark`" in item.reason) for item in found.ignored] == [
         (foreign.sha256, True)
     ]
+
+
+def test_a_further_signature_takes_nothing_away() -> None:
+    """Who signs a credential beside the workload's own party doesn't make it unusable."""
+    assert index(credential(by=("cem", "ada"))).by_api_key(SECRET, NOW).workload == OFFICE
+
+
+def test_what_cannot_be_read_disputes_nothing() -> None:
+    """An unreadable statement replaces older ones of its makers, and contradicts nobody else's."""
+    assert index(credential(), credential(by="dua", holders=[])).by_api_key(SECRET, NOW).workload == OFFICE
 
 
 def test_two_parties_may_use_one_name() -> None:

@@ -180,6 +180,15 @@ def test_any_text_is_a_signature_input_or_refused(text: str) -> None:
         parse_signature_input(text)
 
 
+def test_a_signature_over_another_profile_is_refused_though_it_verifies() -> None:
+    """The key itself can't sign around the profile: another key id, a parameter twice, another tag."""
+    with pytest.raises(CredentialError, match="ed25519 key"):
+        verify(signed(keyid="f" * 64))
+    for extra in (f'{PRIVATE.public.keyid}";alg="ed25519', f'{PRIVATE.public.keyid}";expires="1', 'x";y="1'):
+        with pytest.raises(CredentialError):
+            verify(signed(keyid=extra))
+
+
 def test_only_ed25519_signs_requests() -> None:
     """The profile has one algorithm; a key of another type is refused at the client."""
     with pytest.raises(KeyTypeError, match="ed25519"):

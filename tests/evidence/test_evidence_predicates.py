@@ -141,8 +141,8 @@ VALUES = st.one_of(
     st.sampled_from(TEXTS),
     st.text(max_size=5),
     st.sampled_from([None, True, False, -1, 0, 1, 2**53 - 1, 2**53, 0.5]),
-    st.just([]),
-    st.just({}),
+    st.builds(list),
+    st.builds(dict),
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3),
 )
 CHANGES = st.sampled_from(["replace", "delete", "add", "append", "repeat", "empty"])

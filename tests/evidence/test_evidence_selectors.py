@@ -126,6 +126,13 @@ def test_covers(case: str) -> None:
     assert covers(_engagement(), address) is inside
 
 
+def test_an_address_of_a_link_is_inside_no_range() -> None:
+    """`fe80::1%eth0` is another machine on every link, so no range that anybody signs can mean it."""
+    link = parse_engagement(engagement(ranges=["fe80::/16"]).predicate)
+    assert covers(link, "fe80::1")
+    assert not covers(link, "fe80::1%eth0")
+
+
 @given(st.text(max_size=30) | st.ip_addresses().map(str))
 def test_any_text_lies_inside_or_outside(address: str) -> None:
     """No text that is taken for an address is an error."""

@@ -86,10 +86,8 @@ class CredentialIndex:
     def _read(statement: VerifiedStatement) -> Credential:
         parsed = parse_credential(statement.predicate)
         party = parsed.workload.partition("/")[0]
-        if {signer.party for signer in statement.makers} != {party}:
-            raise CredentialError(
-                f"expected a credential for `{parsed.workload}` made by party `{party}` alone"
-            )
+        if party not in {signer.party for signer in statement.makers}:
+            raise CredentialError(f"expected a credential for `{parsed.workload}` made by party `{party}`")
         if statement.subject.name != subject_name(parsed):
             raise CredentialError(
                 f"expected the subject name `{parsed.workload}`, got `{statement.subject.name:.80}`"
