@@ -143,9 +143,10 @@ class DecisionMemo:
             action,
             workload,
             resource,
-            tuple(sorted(facts.values.items())),
-            tuple(sorted(facts.approvals.items())),
-            tuple(sorted(facts.possible.items())),
+            # in the order in which they were gathered, which is always the same; another order is a miss, no more
+            tuple(facts.values.items()),
+            tuple(facts.approvals.items()),
+            tuple(facts.possible.items()),
             int(now.timestamp()) if self._bundle.observe else 0,
         )
         known = self._known.get(key)

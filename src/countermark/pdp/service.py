@@ -26,6 +26,7 @@ from typing import Any
 from countermark.clock import Clock, format_time
 from countermark.decision import Decision, Outcome
 from countermark.errors import LogError, StoreError, TooLargeError
+from countermark.evidence.observation import KnownCredential
 from countermark.evidence.selectors import SelectorKeys
 from countermark.facts import Facts
 from countermark.oversight.approval import possible_approvers
@@ -92,6 +93,8 @@ class Service:
         self._last = last_entry_at
         self.on_file_at = on_file_at
         self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+        self._possible: dict[tuple[str, frozenset[str]], Mapping[str, int]] = {}
+        self._possible_at: datetime | None = None
 
     def recent(self, decision_id: str) -> tuple[int, bytes] | None:
         """Number and bytes of a recent decision's entry; None where it is older, and only the log has it."""
@@ -112,9 +115,7 @@ class Service:
         gathered = self.gatherer.gather(asked, now=now)
         values = view_values(gathered.appraisal, self.terms.views)
         roles = self.terms.bundle.approvals
-        possible = possible_approvers(
-            self.terms.root, roles, asked.caller.holders, workload=asked.caller.workload, now=now
-        )
+        possible = self._possible_approvers(asked.caller, now)
         facts = Facts(values=values, approvals=dict.fromkeys(roles, 0), possible=possible)
         # (2) the decision
         refusal = self._refusal(asked, gathered, now)
@@ -143,6 +144,23 @@ class Service:
             consumes=consumes,
             notes=tuple(item.reason for item in count.ignored),
         )
+
+    def _possible_approvers(self, caller: KnownCredential, now: datetime) -> Mapping[str, int]:
+        """How many people could approve per role; remembered for the second that it was asked in."""
+        key = (caller.workload, caller.holders)
+        if self._possible_at != now:
+            self._possible.clear()
+            self._possible_at = now
+        known = self._possible.get(key)
+        if known is None:
+            known = self._possible[key] = possible_approvers(
+                self.terms.root,
+                self.terms.bundle.approvals,
+                caller.holders,
+                workload=caller.workload,
+                now=now,
+            )
+        return known
 
     def _refusal(self, asked: Asked, gathered: Gathered, now: datetime) -> str | None:
         """Why nothing that clauses say could permit this, or None."""
