@@ -20,7 +20,7 @@ from countermark.errors import CheckpointError, LogError, TamperedError
 from countermark.tlog.checkpoint import parse_checkpoint
 from countermark.tlog.note import NoteSigner
 from countermark.tlog.reader import LogReader
-from countermark.tlog.segment import LogScan, encode_record, segment_paths
+from countermark.tlog.segment import LogScan, encode_record, parse_header, segment_paths
 from countermark.tlog.tree import tree_root
 from countermark.tlog.writer import LogWriter
 
@@ -150,6 +150,9 @@ def test_a_cut_segment_recovers_every_entry_up_to_the_cut(
     with open_log(folder) as log:
         assert log.size == kept
         assert log.root() == tree_root([entry_of(index) for index in range(kept)])
+        scan = LogScan(folder)
+        assert sum(len(record.entries) for record in scan) == kept
+        assert scan.torn is None  # the tail is cut on opening, not only written over later
         assert log.submit(b"after").result(30) == kept
     with open_log(folder) as log:
         assert log.size == kept + 1
@@ -172,6 +175,39 @@ def test_damage_in_the_middle_is_no_torn_tail(crashed: Path, data: st.DataObject
             open_log(crashed)
     finally:
         path.write_bytes(whole)
+
+
+def test_a_record_put_in_place_of_another_is_found_by_its_chain(crashed: Path, tmp_path: Path) -> None:
+    """A rewritten record with a right CRC, not published yet, is given away by the record behind it."""
+    folder = Path(shutil.copytree(crashed, tmp_path / "log"))
+    (path,) = segment_paths(folder)
+    data = path.read_bytes()
+    header, start = parse_header(data, path.name)
+    ends = record_ends(folder)
+    at = ends[4]
+    forged = encode_record(
+        header.marker, 5, [entry_of(5).replace(b"entry", b"other")], data[at + 24 : at + 56]
+    )
+    assert start < at
+    assert len(forged) == ends[5] - at
+    path.write_bytes(data[:at] + forged + data[ends[5] :])
+    with pytest.raises(
+        TamperedError, match=r"begins with entry 6 doesn't follow .* up to entry 6 was rewritten"
+    ):
+        open_log(folder)
+
+
+def test_a_segment_put_in_place_of_another_is_found_by_its_chain(tmp_path: Path) -> None:
+    """Unpublished entries of a log with the same name and numbers can't continue this one."""
+    for name, first in (("one", b"a"), ("two", b"b")):
+        with open_log(tmp_path / name) as log:
+            log.submit(first * 8100).result(30)  # fills a segment
+            log.submit(b"second").result(30)
+            shutil.copytree(tmp_path / name, tmp_path / f"{name}-crashed")
+    last = segment_paths(tmp_path / "two-crashed")[-1]
+    shutil.copy(last, tmp_path / "one-crashed" / "segments" / last.name)
+    with pytest.raises(TamperedError, match="doesn't follow the record before entry 1"):
+        open_log(tmp_path / "one-crashed")
 
 
 def test_bytes_in_an_entry_do_not_pass_for_a_record(tmp_path: Path) -> None:
