@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from countermark.errors import MalformedError
 
@@ -31,6 +32,7 @@ def parse_time(text: str) -> datetime:
     return parsed
 
 
+@lru_cache(maxsize=256)  # the same second is written into every entry of that second
 def format_time(moment: datetime) -> str:
     """Write an aware time as RFC 3339 UTC, cut to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

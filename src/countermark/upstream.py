@@ -137,7 +137,8 @@ def encode_permit(
         f"v1;decision={decision};entry={entry};created={seconds};content=sha-256:{body_sha256}"
         f";keyid={key.public.keyid};sig={b64encode(key.sign(text)).decode('ascii')}"
     )
-    parse_permit(value)
+    if _PERMIT.fullmatch(value) is None:
+        raise MalformedError(f"expected a decision and a digest that make a permit, got `{value[:80]}`")
     return value
 
 

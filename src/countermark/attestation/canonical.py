@@ -39,13 +39,13 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     """
     kind = type(value)
     if kind is str:
-        return str.isascii(value)
+        return str(value).isascii()
     if kind is dict:
         return depth < 64 and all(
             type(key) is str and key.isascii() and _is_plain(child, depth + 1) for key, child in value.items()
         )
     if kind is int:
-        return -_LARGEST <= value <= _LARGEST
+        return bool(-_LARGEST <= value <= _LARGEST)
     if kind is bool or value is None:
         return True
     return kind is list and depth < 64 and all(_is_plain(child, depth + 1) for child in value)

@@ -6,7 +6,8 @@ statements on file stands in `Gathered.record`, which goes into the entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from countermark.pdp.on_file import StatementsOnFile
 from countermark.pdp.terms import Terms, View
 from countermark.request import Action
 
+MAX_REMEMBERED = 1024
 MAX_NAMED = 16
 """Statements that a caller may name in one request; more say nothing more."""
 
@@ -35,12 +37,14 @@ class Gathered:
         observation: What the gateway saw.
         record: The observation as the entry holds it: no content, enough to appraise again.
         purpose: The purpose on the best word there is, for brakes; `unknown` where nobody says.
+        values: `view.name` to value, for exactly the views that the bundle's clauses read.
     """
 
     appraisal: Appraisal
     observation: Observation
     record: Mapping[str, Any]
     purpose: str
+    values: Mapping[str, FactValue]
 
 
 class Gatherer:
@@ -51,6 +55,7 @@ class Gatherer:
         self._statements = statements
         self._selector_keys = selector_keys
         self._standing: dict[str, tuple[int, Appraiser, frozenset[str]]] = {}
+        self._known: OrderedDict[Hashable, tuple[Appraiser, Gathered]] = OrderedDict()
 
     def appraiser(self, workload: str, now: datetime) -> tuple[Appraiser, frozenset[str]]:
         """What stands for a workload at `now`, and the kinds of statements among it."""
@@ -71,6 +76,29 @@ class Gatherer:
     def gather(self, asked: Asked, *, now: datetime) -> Gathered:
         """Observe one action, tie the statements on file to it, and appraise them."""
         appraiser, kinds = self.appraiser(asked.caller.workload, now)
+        if "legal-basis" in kinds or "engagement" in kinds or asked.named:
+            return self._observe(asked, appraiser, kinds)
+        # Nothing of the content matters here: the same caller, action and claims give the same facts
+        key = (
+            asked.caller,
+            asked.action,
+            asked.model,
+            asked.resource,
+            tuple(asked.claims.items()),
+            len(asked.tools),
+            len(asked.unread),
+        )
+        known = self._known.get(key)
+        if known is not None and known[0] is appraiser:
+            self._known.move_to_end(key)
+            return known[1]
+        gathered = self._observe(asked, appraiser, kinds)
+        self._known[key] = (appraiser, gathered)
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return gathered
+
+    def _observe(self, asked: Asked, appraiser: Appraiser, kinds: frozenset[str]) -> Gathered:
         persons: SelectorsSeen = NOTHING_SEEN
         addresses: tuple[str, ...] = ()
         # Parsing for persons and addresses costs; it can matter only where an order or engagement stands. Where the
@@ -99,6 +127,7 @@ class Gatherer:
             observation=observation,
             record=observation_record(asked, observation, appraisal),
             purpose=best_word(appraisal, "purpose"),
+            values=view_values(appraisal, self._terms.views),
         )
 
 

@@ -33,7 +33,7 @@ from countermark.oversight.approval import possible_approvers
 from countermark.pdp.asked import Answered, Asked, new_id
 from countermark.pdp.decide import Judge, decide_approved, decide_whole
 from countermark.pdp.desk import Desk
-from countermark.pdp.gather import Gathered, Gatherer, view_values
+from countermark.pdp.gather import Gathered, Gatherer
 from countermark.pdp.on_file import StatementsOnFile
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms
@@ -113,10 +113,9 @@ class Service:
         # (1) what is known
         self.statements.refresh(now)
         gathered = self.gatherer.gather(asked, now=now)
-        values = view_values(gathered.appraisal, self.terms.views)
         roles = self.terms.bundle.approvals
         possible = self._possible_approvers(asked.caller, now)
-        facts = Facts(values=values, approvals=dict.fromkeys(roles, 0), possible=possible)
+        facts = Facts(values=gathered.values, approvals=dict.fromkeys(roles, 0), possible=possible)
         # (2) the decision
         refusal = self._refusal(asked, gathered, now)
         if refusal is not None:

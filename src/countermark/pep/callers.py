@@ -15,6 +15,7 @@ from countermark.pdp.service import Service
 from countermark.pep.http import Scope
 
 MAX_CREDENTIAL_CHARS = 4096
+MAX_REMEMBERED = 4096
 
 _KEYID = re.compile(r';keyid="([0-9a-f]{64})"')
 
@@ -47,6 +48,7 @@ class Callers:
         self._public_url = public_url
         self._version = -1
         self._index = CredentialIndex((), root=service.terms.root)
+        self._known: dict[bytes, KnownCredential] = {}
 
     def _current(self) -> CredentialIndex:
         statements = self._service.statements
@@ -57,6 +59,7 @@ class Callers:
                 skew_s=self._service.terms.bundle.skew_s,
             )
             self._version = statements.version
+            self._known.clear()
         return self._index
 
     def find(self, headers: Mapping[str, str], now: datetime) -> KnownCredential:
@@ -68,13 +71,25 @@ class Callers:
         self._service.statements.refresh(now)
         signed = headers.get("signature-input")
         if signed is None:
-            return self._current().by_api_key(presented_key(headers), now)
+            return self._by_api_key(presented_key(headers), now)
         found = _KEYID.findall(signed)
         if len(found) != 1:
             raise CredentialError(
                 "expected one signature with a `keyid` of 64 hex digits in `Signature-Input`"
             )
         return self._current().by_key_id(found[0], now)
+
+    def _by_api_key(self, key: str, now: datetime) -> KnownCredential:
+        """As `CredentialIndex.by_api_key`, from memory while nothing on file changes and the credential stands."""
+        index = self._current()
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()  # the key itself is not kept
+        known = self._known.get(digest)
+        if known is None or (known.valid_until is not None and now >= known.valid_until):
+            known = index.by_api_key(key, now)
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[digest] = known
+        return known
 
     def still(self, caller: KnownCredential, now: datetime) -> KnownCredential:
         """The same credential at a later time: a body may come slowly, and a model may think for minutes.

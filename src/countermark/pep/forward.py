@@ -19,7 +19,7 @@ from countermark.errors import LogError, MalformedError, StoreError, UpstreamErr
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
 from countermark.pep.headers import released_answer_headers
-from countermark.pep.http import CallerLeftError, Receive, Send, caller_left, send_answer
+from countermark.pep.http import CallerLeftError, Message, Receive, Send, caller_left, send_answer
 from countermark.pep.metrics import Metrics
 from countermark.pep.reading import Calls, ErrorKind, Finished, Limits, PromptReading
 from countermark.pep.upstream_client import Timeouts, UpstreamAnswer, UpstreamClient
@@ -42,6 +42,39 @@ class _Tally:
     calls: int = 0
     finish: tuple[str, ...] = ()
     digest: Any = field(default_factory=hashlib.sha256)
+
+
+class _CallerWatch:
+    """Cancels the task that made it when the caller leaves before its answer is whole."""
+
+    def __init__(self, receive: Receive) -> None:
+        work = asyncio.current_task()
+        if work is None:
+            raise RuntimeError("expected a running task")
+        self.work: asyncio.Task[Any] = work
+        self.left = False
+        self._whole = False
+        self._watching = asyncio.create_task(self._watch(receive))
+
+    async def _watch(self, receive: Receive) -> None:
+        await caller_left(receive)
+        if not self._whole:  # the server also says `disconnect` once an answer is whole
+            self.left = True
+            self.work.cancel()
+
+    def sends(self, send: Send) -> Send:
+        """`send`, watched: with the last byte of the answer the caller's leaving ceases to matter."""
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self._whole = True
+            await send(message)
+
+        return watched
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._watching.cancel()
 
 
 class Forwarder:
@@ -83,23 +116,19 @@ class Forwarder:
             UpstreamError: The upstream failed before anything was released.
             CallerLeftError: The caller left; the upstream was cancelled.
         """
-        work = asyncio.ensure_future(
-            self._exchange(enforcer, asked=asked, reading=reading, answered=answered, body=body, send=send)
-        )
-        watch = asyncio.ensure_future(caller_left(receive))
+        watch = _CallerWatch(receive)
         try:
-            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, UpstreamError):
-                await work
+            return await self._exchange(
+                enforcer, asked=asked, reading=reading, answered=answered, body=body, send=watch.sends(send)
+            )
+        except asyncio.CancelledError as error:
+            if not watch.left:
+                raise  # the server is stopping
+            watch.work.uncancel()
             self._record(answered, _Tally(), complete=False, error="the caller left")
-            raise CallerLeftError("the caller left before its answer was whole")
+            raise CallerLeftError("the caller left before its answer was whole") from error
         finally:
-            watch.cancel()
-            if not work.done():
-                work.cancel()
+            watch.stop()
 
     def _headers(self, enforcer: Enforcer, asked: Asked, answered: Answered, path: str) -> dict[str, str]:
         headers = dict(asked.forwarded)
