@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-for part in ("policy", "evidence", "e2e"):
+for part in ("policy", "evidence", "e2e", "pdp", "cli"):
     sys.path.append(str(HERE / part))
 
 for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

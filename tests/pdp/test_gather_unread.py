@@ -50,7 +50,9 @@ async def test_an_image_alone_does_not_stop_office_work() -> None:
     """A purpose that needs no relation is not stopped by content that nobody reads; the entry says that it was there."""
     async with Deployment() as deployment:
         await deployment.add_workload("office")
-        assert (await deployment.ask("office", _body("What is on this picture?", image=True))).outcome == "PERMIT"
+        assert (
+            await deployment.ask("office", _body("What is on this picture?", image=True))
+        ).outcome == "PERMIT"
         assert deployment.entries("decision")[-1]["observation"]["unread"] == 1
 
 
@@ -64,7 +66,9 @@ def bundle_with_a_field(tmp_path: Path) -> Path:
     return target
 
 
-async def test_fields_that_the_sides_added_are_read_and_others_stay_refused(bundle_with_a_field: Path) -> None:
+async def test_fields_that_the_sides_added_are_read_and_others_stay_refused(
+    bundle_with_a_field: Path,
+) -> None:
     """An added `content` field is searched like any other content; an unknown one is denied by name."""
     async with Deployment(bundle=bundle_with_a_field) as deployment:
         await _redteam(deployment)
