@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,14 +36,14 @@ from countermark.pep.anthropic import AnthropicMessages
 from countermark.pep.api import Api
 from countermark.pep.callers import Callers
 from countermark.pep.enforce import Enforcer
-from countermark.pep.fields import NO_EXTRAS, Extras, Kind, not_yet
+from countermark.pep.fields import NO_EXTRAS, Extras, Kind
 from countermark.pep.forward import Forwarder
-from countermark.pep.http import Receive, Scope, Send, send_answer
+from countermark.pep.http import Receive, Scope, Send
 from countermark.pep.metrics import Metrics
 from countermark.pep.models import Models
 from countermark.pep.openai import OpenAIChat
-from countermark.pep.reading import ErrorKind
 from countermark.pep.refusals import Refusals
+from countermark.pep.routing import Router
 from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamClient, UpstreamTls
 from countermark.policy.approval import bundle_in_force
 from countermark.policy.bundle import Bundle, load_bundle
@@ -84,7 +83,8 @@ def upstream_tls(settings: Settings, upstream: Upstream) -> UpstreamTls:
 def wires(bundle: Bundle) -> tuple[OpenAIChat, AnthropicMessages]:
     """The wire formats, with the fields that the sides have added to their tables."""
     extras = {
-        api: Extras(kinds={path: Kind(kind) for path, kind in added.items()}) for api, added in bundle.fields.items()
+        api: Extras(kinds={path: Kind(kind) for path, kind in added.items()})
+        for api, added in bundle.fields.items()
     }
     return OpenAIChat(extras.get("openai", NO_EXTRAS)), AnthropicMessages(extras.get("anthropic", NO_EXTRAS))
 
@@ -170,6 +170,12 @@ class Gateway:
         await self._enter_changes()
         self._tasks.append(asyncio.create_task(self._keep_house()))
         self.ready = True
+
+    def why_not_ready(self) -> str | None:
+        """Why nothing can be permitted now (not started, log failed, bundle not in force), or None."""
+        if not self.ready:
+            return "starting or stopping"
+        return self.terms.why_not(self.service.now()) or self.writer.failure
 
     async def _enter_changes(self) -> None:
         known = dict(self.recovered.filed)
@@ -408,18 +414,27 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
 
 
 class App:
-    """The ASGI application of one gateway: routes, limits on what is under way, start and stop."""
+    """The ASGI application of one gateway: start, stop, and its router for everything between."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self._under_way = 0
+        self._router = Router(
+            enforcers=gateway.enforcers,
+            api=gateway.api,
+            models=gateway.models,
+            metrics=gateway.metrics,
+            refusals=gateway.refusals,
+            now=gateway.service.now,
+            why_not_ready=gateway.why_not_ready,
+            max_concurrent=gateway.settings.max_concurrent,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._router(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
@@ -437,60 +452,6 @@ class App:
                 await self.gateway.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        gateway = self.gateway
-        enforcer = gateway.enforcers.get(path)
-        if enforcer is not None:
-            if self._under_way >= gateway.settings.max_concurrent:
-                gateway.metrics.refused.labels("busy").inc()
-                await enforcer.refuse(
-                    send, enforcer.refusal(ErrorKind.UNAVAILABLE, "as many requests as allowed are under way")
-                )
-                return
-            self._under_way += 1
-            try:
-                await enforcer(scope, receive, send)
-            finally:
-                self._under_way -= 1
-        elif path.startswith("/countermark/v1/"):
-            await gateway.api(scope, receive, send)
-        elif path == "/v1/models" or path.startswith("/v1/models/"):
-            await gateway.models(scope, receive, send)
-        elif path == "/healthz":
-            await send_answer(send, 200, b'{"status":"alive"}')
-        elif path == "/readyz":
-            await self._ready(send)
-        elif path == "/metrics":
-            await send_answer(
-                send,
-                200,
-                gateway.metrics.exposition(),
-                ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),),
-            )
-        else:
-            await self._elsewhere(scope, receive, send)
-
-    async def _ready(self, send: Send) -> None:
-        """Ready: started, the log can be written, and the bundle is in force."""
-        gateway = self.gateway
-        why = gateway.terms.why_not(gateway.service.now()) or gateway.writer.failure
-        if not gateway.ready:
-            why = "starting or stopping"
-        body = {"status": "ready"} if why is None else {"status": "not ready", "why": why}
-        await send_answer(send, 200 if why is None else 503, json.dumps(body).encode())
-
-    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything else is refused in words, in the shape that the caller's client reads."""
-        path = scope["path"]
-        anthropic = any(name.lower() == b"anthropic-version" for name, _ in scope["headers"])
-        enforcer = self.gateway.enforcers["/v1/messages" if anthropic else "/v1/chat/completions"]
-        why = not_yet(path)
-        message = why or f"expected a path that this gateway carries, got `{path[:100]}`"
-        self.gateway.metrics.refused.labels("path").inc()
-        self.gateway.refusals.count("path", self.gateway.service.now())
-        await enforcer.refuse(send, enforcer.refusal(ErrorKind.NOT_FOUND, message))
 
 
 def make_app(settings: Settings, *, clock: Clock = system_clock) -> App:

@@ -73,7 +73,7 @@ class Settings:
     max_header_bytes: int = 32 << 10
     """Largest header block read."""
     body_timeout_s: float = 30.0
-    """Time for a caller to send its whole body; a slow sender is cut off with 408."""
+    """Time for a caller to send the head of its request, and again for its whole body; a slow sender is cut off."""
     max_concurrent: int = 512
     """Requests under way at once; one more is refused with 503, before its body is read."""
     segment_mib: int = 64

@@ -14,6 +14,7 @@ from countermark.app import make_app
 from countermark.cli.output import Command, dir_option, example
 from countermark.config import read_settings
 from countermark.errors import SettingsError
+from countermark.pep.connection import limited_protocol
 
 
 @click.command(cls=Command)
@@ -45,7 +46,9 @@ def serve(folder: Path, host: str | None, port: int | None, port_file: Path | No
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=limited_protocol(
+                max_header_bytes=settings.max_header_bytes, head_timeout_s=settings.body_timeout_s
+            ),
             loop="uvloop",
             ws="none",
             lifespan="on",
@@ -56,7 +59,6 @@ def serve(folder: Path, host: str | None, port: int | None, port_file: Path | No
             # hung streams would otherwise keep a stopping gateway for ever
             timeout_graceful_shutdown=int(settings.shutdown_grace_s),
             timeout_keep_alive=75,
-            h11_max_incomplete_event_size=settings.max_header_bytes,
         )
     )
     terms = app.gateway.terms

@@ -161,7 +161,7 @@ class Api:
             return 200, self._log_file(parts[1:])  # what the log shows holds no content, and is for everybody
         headers = headers_of(scope)
         now = self._service.now()
-        body = await read_body(receive, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
+        body = await read_body(receive, headers=headers, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
         visitor = self._visitor(scope, headers, body, now)
         match (method, *parts):
             case ("GET", "whoami"):

@@ -130,7 +130,9 @@ class Enforcer:
         now, version = self._service.now(), self._service.statements.version
         try:
             caller = self._callers.find(headers, now)
-            body = await read_body(receive, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s)
+            body = await read_body(
+                receive, headers=headers, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s
+            )
             started = time.perf_counter()
             if (self._service.now(), self._service.statements.version) != (now, version):
                 now = self._service.now()

@@ -8,7 +8,7 @@ Source: ASGI 3.0, HTTP connection scope.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from countermark.errors import CountermarkError, TooLargeError
@@ -38,14 +38,20 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(
+    receive: Receive, *, headers: Mapping[str, str], max_bytes: int, timeout_s: float
+) -> bytes:
     """Read a request's whole body.
 
     Raises:
-        TooLargeError: Over `max_bytes`; no more than that was kept.
+        TooLargeError: Over `max_bytes`; no more than that was kept, and nothing read where the headers say so.
         SlowCallerError: Not whole after `timeout_s`.
         CallerLeftError: The caller closed the connection first.
     """
+    announced = headers.get("content-length", "")
+    # 18 digits: more is no size, and int() refuses a text of thousands
+    if announced.isdigit() and (len(announced) > 18 or int(announced) > max_bytes):
+        raise TooLargeError(f"expected a body of at most {max_bytes} bytes, got one of {announced[:20]}")
     try:
         async with asyncio.timeout(timeout_s):
             message = await receive()

@@ -10,10 +10,20 @@ import json
 from typing import Any
 
 from countermark.clock import format_time
-from countermark.errors import CredentialError, ReplayError
+from countermark.errors import CredentialError, ReplayError, TooLargeError
 from countermark.pdp.service import Service
 from countermark.pep.callers import Callers
-from countermark.pep.http import Receive, Scope, Send, headers_of, read_body, send_answer
+from countermark.pep.http import (
+    JSON_HEADERS,
+    CallerLeftError,
+    Receive,
+    Scope,
+    Send,
+    SlowCallerError,
+    headers_of,
+    read_body,
+    send_answer,
+)
 from countermark.policy.bundle import Bundle
 
 PATH = "/v1/models"
@@ -34,10 +44,17 @@ class Models:
         now = self._service.now()
         try:
             caller = self._callers.find(headers, now)
-            body = await read_body(receive, max_bytes=1024, timeout_s=10)
+            body = await read_body(receive, headers=headers, max_bytes=1024, timeout_s=10)
             self._callers.prove(caller, scope, headers, body, now)
+        except CallerLeftError:
+            return
         except (CredentialError, ReplayError) as error:
             await send_answer(send, 401, _error("authentication_error", str(error), anthropic=anthropic))
+            return
+        except (TooLargeError, SlowCallerError) as error:
+            status = 413 if isinstance(error, TooLargeError) else 504
+            told = _error("invalid_request_error", str(error), anthropic=anthropic)
+            await send_answer(send, status, told, (*JSON_HEADERS, (b"x-should-retry", b"false")))
             return
         if scope["method"] != "GET":
             await send_answer(
