@@ -219,7 +219,7 @@ def test_a_held_call_ends_a_messages_stream(shared: Site) -> None:
     with pytest.raises(anthropic.APIStatusError) as caught:
         iter_into(events, stream)
     assert "content_block_delta" in [event.type for event in events]
-    assert not any("\"tool_use\"" in event.model_dump_json() for event in events)
+    assert not any('"tool_use"' in event.model_dump_json() for event in events)
     assert caught.value.body["error"]["countermark"]["hold_id"].startswith("h_")  # type: ignore[index]
 
 
