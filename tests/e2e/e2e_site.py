@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -22,19 +23,35 @@ from urllib.parse import urlsplit
 import anthropic
 import openai
 
-from countermark.attestation.envelope import encode_lines, sign_envelope
+from countermark.attestation.envelope import encode_envelope, encode_lines, sign_envelope
+from countermark.attestation.keys import PrivateKey
 from countermark.attestation.statement import make_countersignature, make_statement
-from countermark.client_auth import SignatureAuth
+from countermark.client_auth import SignatureAuth, sign_request
 from countermark.demo.world import WORKLOADS, World, make_world
 from countermark.loopback.misbehaviour import MISBEHAVIOURS
 from countermark.loopback.process import LoopbackProcess, loopback_process
+from countermark.oversight.approval import Verdict, make_approval
+from countermark.oversight.hold import parse_hold_file
 from countermark.policy.shipped import shipped_bundle
 from countermark.tlog.entry import keyed_digest, parse_entry
+from countermark.tlog.note import NoteKey
 from countermark.tlog.reader import LogReader
+from countermark.tlog.verify import LogReport, verify_log
+from countermark.upstream import PERMIT_HEADER, parse_permit
 
 MODEL = "m-1"
 MODELS = (MODEL, *(f"{MODEL}:{name}" for name in MISBEHAVIOURS))
+ROLES = {"ada": "halden_reviewer", "ben": "northmark_duty_officer", "cem": "northmark_commander"}
 ASK = [{"role": "user", "content": "summarise this pump manual"}]
+
+SETTINGS = """
+[gateway]
+name = "gw-1"
+[limits]
+body_timeout_s = 2.0
+[log]
+segment_mib = 4
+"""
 
 
 def bundle_with(folder: Path, **limits: int) -> Path:
@@ -169,6 +186,53 @@ class Site:
         sent = {"authorization": f"Bearer {self.world.api_keys[workload]}", **(headers or {})}
         return exchange(self.url, "POST", path, body=data, headers=sent)
 
+    # people
+
+    def call(self, method: str, path: str, body: bytes = b"", *, person: str) -> tuple[int, Any]:
+        """One call of the gateway's own API by a person, signed with the person's key."""
+        target = f"/countermark/v1/{path}"
+        key = self.world.people[person]
+        headers = sign_request(
+            method=method,
+            target_uri=f"{self.url}{target}",
+            credential_header="authorization",
+            credential=f"Bearer {person}",
+            body=body,
+            private_key=key,
+            keyid=key.public.keyid,
+            created=int(time.time()),
+            nonce=secrets.token_urlsafe(24),
+        )
+        sent = {"authorization": f"Bearer {person}", **headers}
+        status, _, answer = exchange(self.url, method, target, body=body, headers=sent)
+        return status, json.loads(answer)
+
+    def approval(
+        self, hold: str, person: str, *, verdict: Verdict = Verdict.APPROVE, role: str | None = None
+    ) -> bytes:
+        """What a person signs after having fetched a hold."""
+        status, shown = self.call("GET", f"holds/{hold}", person=person)
+        assert status == 200, shown
+        held, content = parse_hold_file(json.dumps(shown["file"]).encode())
+        statement = make_approval(
+            held,
+            content,
+            role=role or ROLES[person],
+            person=person,
+            verdict=verdict,
+            now=datetime.now(UTC).replace(microsecond=0),
+            basis="document-seen",
+            interest="none",
+        )
+        return encode_envelope(sign_envelope(statement.payload, self.world.people[person]))
+
+    def approve(self, hold: str, person: str, *, verdict: Verdict = Verdict.APPROVE) -> Any:
+        """A person signs a hold; returns what the gateway says of it."""
+        signed = self.approval(hold, person, verdict=verdict)
+        status, said = self.call("POST", f"holds/{hold}/approvals", signed, person=person)
+        assert status == 201, said
+        return said
+
     # what happened
 
     def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
@@ -182,17 +246,40 @@ class Site:
         key = bytes.fromhex((self.world.gateway / "keys" / "digest.key").read_text().strip())
         return keyed_digest(key, sha256)
 
-    def permitted(self) -> list[str]:
-        """Keyed digests of the bodies that the log permits to forward, one for each decision."""
-        return [
-            entry["seen"]["hmac_sha256"]
-            for entry in self.entries("decision")
-            if entry["action"] == "prompt" and (entry["outcome"] == "PERMIT" or entry.get("observe"))
-        ]
+    def check_forwarded(self) -> int:
+        """Nothing reached the upstream without its entry: each request names one PERMIT, of this body, used once.
 
-    def forwarded(self) -> list[str]:
-        """Keyed digests of the bodies that reached the upstream, by its own account."""
-        return [self.digest(each["sha256"]) for each in self.upstream.received()]
+        What a test sent to the upstream directly carries the header `x-direct`.
+
+        Returns:
+            How many requests were forwarded.
+        """
+        entries = self.entries()
+        seen: set[str] = set()
+        for each in self.upstream.received():
+            if "x-direct" in each["headers"]:
+                continue
+            permit = parse_permit(each["headers"][PERMIT_HEADER])
+            entry = entries[permit.entry]
+            assert entry["id"] == permit.decision
+            assert entry["action"] == "prompt"
+            assert entry["outcome"] == "PERMIT"
+            assert entry["seen"]["hmac_sha256"] == self.digest(each["sha256"])
+            assert permit.decision not in seen, "forwarded twice on one decision"
+            seen.add(permit.decision)
+        return len(seen)
+
+    def verify(self) -> LogReport:
+        """Verify the whole log offline, with the key that the trust root names."""
+        public = PrivateKey.load(self.world.gateway / "keys" / "gateway.pem").public
+        key = NoteKey(name="countermark/story/gw-1", public=public.public)
+        return verify_log(self.world.gateway / "log", vkeys=[key.vkey])
+
+    def check_consumed(self) -> int:
+        """No approval stands in two entries. Returns how many were consumed."""
+        used = [each for entry in self.entries("decision") for each in entry.get("approvals", ())]
+        assert len(used) == len(set(used))
+        return len(used)
 
 
 def exchange(
