@@ -13,6 +13,7 @@ import rfc8785
 from countermark.errors import MalformedError
 
 _LARGEST = 2**53 - 1
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -24,7 +25,7 @@ def canonical_json(value: Any) -> bytes:
     """
     if _is_plain(value):
         # For such values the standard library's encoder writes the same bytes, ten times faster (tested against rfc8785)
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode(value).encode()
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError) as error:

@@ -7,6 +7,7 @@ reservation is never given back, since an entry whose durability isn't known may
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -146,4 +147,7 @@ class Desk:
         self._reserved -= set(approvals)
         hold = self.holds.find(asked.caller.workload, asked.digest, now=now)
         if hold is not None:
-            self.holds.close(hold.hold_id, HoldState.USED, now=now)
+            with contextlib.suppress(
+                HoldClosedError
+            ):  # refused after it was counted: too late, and on record
+                self.holds.close(hold.hold_id, HoldState.USED, now=now)

@@ -292,7 +292,7 @@ class Service:
     def record_later(self, entry: Mapping[str, Any]) -> None:
         """Append an entry that nobody waits for (what was seen of an answer)."""
         made = {"at": format_time(self.now()), "gateway": self.terms.gateway, **entry}
-        self.log.submit(encode_entry(made))
+        self.log.post(encode_entry(made))
 
     def digest(self, sha256: str) -> str:
         """A body's digest as the log holds it."""

@@ -162,7 +162,7 @@ class Api:
         headers = headers_of(scope)
         now = self._service.now()
         body = await read_body(receive, headers=headers, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
-        visitor = self._visitor(scope, headers, body, now)
+        visitor = await self._visitor(scope, headers, body, now)
         match (method, *parts):
             case ("GET", "whoami"):
                 return 200, _visitor_document(visitor)
@@ -193,7 +193,7 @@ class Api:
                 return 201, await self._suspend(body, now)
         raise _Answer(404, _error("expected a path of this API: see docs/reference/api.md"))
 
-    def _visitor(self, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime) -> Visitor:
+    async def _visitor(self, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime) -> Visitor:
         """Who calls: a person, a side or this gateway's runner by a key of the trust root, else a workload."""
         root = self._service.terms.root
         signed = headers.get("signature-input", "")
@@ -213,7 +213,7 @@ class Api:
             roles = frozenset(name for name, role in root.roles.items() if person in role.persons)
             return Visitor(person=person, party=holder, roles=roles, workload=None)
         caller = self._callers.find(headers, now)
-        self._callers.prove(caller, scope, headers, body, now)
+        await self._callers.prove(caller, scope, headers, body, now)
         return Visitor(
             person=None, party=caller.workload.partition("/")[0], roles=frozenset(), workload=caller
         )

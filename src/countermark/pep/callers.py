@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ class Callers:
         self._service.statements.refresh(now)
         return self._current().by_statement(caller.statement, now)
 
-    def prove(
+    async def prove(
         self, caller: KnownCredential, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> None:
         """Check the proof of possession of a key-bound credential, over exactly this request, once.
@@ -111,7 +112,9 @@ class Callers:
         """
         if caller.public is None:
             return
-        verify_possession(
+        # in a thread: the nonce is written to disk, and a signature takes a tenth of a millisecond
+        await asyncio.to_thread(
+            verify_possession,
             method=scope["method"],
             target_uri=self.target_uri(scope, headers),
             headers=headers,

@@ -137,7 +137,7 @@ class Enforcer:
             if (self._service.now(), self._service.statements.version) != (now, version):
                 now = self._service.now()
                 caller = self._callers.still(caller, now)
-            self._callers.prove(caller, scope, headers, body, now)
+            await self._callers.prove(caller, scope, headers, body, now)
         except (CredentialError, ReplayError) as error:
             return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
         except TooLargeError as error:

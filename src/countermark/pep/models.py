@@ -45,7 +45,7 @@ class Models:
         try:
             caller = self._callers.find(headers, now)
             body = await read_body(receive, headers=headers, max_bytes=1024, timeout_s=10)
-            self._callers.prove(caller, scope, headers, body, now)
+            await self._callers.prove(caller, scope, headers, body, now)
         except CallerLeftError:
             return
         except (CredentialError, ReplayError) as error:

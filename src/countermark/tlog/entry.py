@@ -18,7 +18,6 @@ Source: docs/design, "Rules that hold everywhere"; C2SP tlog-tiles for the size 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -34,6 +33,8 @@ KINDS = frozenset({"start", "filed", "removed", "decision", "answer", "refused",
 
 Entry = Mapping[str, Any]
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def encode_entry(entry: Entry) -> bytes:
     """Write one entry.
@@ -46,9 +47,7 @@ def encode_entry(entry: Entry) -> bytes:
     """
     if entry.get("kind") not in KINDS:
         raise MalformedError(f"expected an entry of a known kind, got `{entry.get('kind')}`")
-    data = json.dumps(
-        entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    data = _ENCODER.encode(entry).encode()
     if len(data) > MAX_ENTRY_BYTES:
         raise TooLargeError(f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(data)}")
     return data
@@ -68,4 +67,4 @@ def parse_entry(data: bytes) -> dict[str, Any]:
 
 def keyed_digest(key: bytes, sha256_hex: str) -> str:
     """The digest that the log holds in place of a body's own SHA-256: HMAC-SHA256 under the gateway's digest key."""
-    return hmac.new(key, bytes.fromhex(sha256_hex), hashlib.sha256).hexdigest()
+    return hmac.digest(key, bytes.fromhex(sha256_hex), "sha256").hex()

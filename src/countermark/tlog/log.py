@@ -55,6 +55,16 @@ class Log(Protocol):
         """
         ...
 
+    def post(self, entry: bytes) -> None:
+        """Hand in an entry that nobody waits for: it becomes durable with the next batch, within a fraction of a second.
+
+        Raises:
+            TooLargeError: Over 65535 bytes.
+            MalformedError: Empty.
+            LogError: The log is closed or has failed.
+        """
+        ...
+
     async def append(self, entry: bytes) -> int:
         """Append an entry; returns its number once it is durable.
 
@@ -156,6 +166,10 @@ class MemoryLog:
                 return future
         future.set_result(index)
         return future
+
+    def post(self, entry: bytes) -> None:
+        """Append an entry; see `Log.post`."""
+        self.submit(entry)
 
     async def append(self, entry: bytes) -> int:
         """Append an entry; see `Log.append`."""

@@ -14,6 +14,7 @@ import asyncio
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -43,6 +44,9 @@ PUBLISH_INTERVAL_S = 0.5
 OnBatch = Callable[[int, Sequence[bytes]], None]
 """`on_batch(first_index, entries)`, called by the writer's thread after the entries are durable and answered. An
 exception from it ends the log as a failed write does, because what follows the log would have a gap."""
+
+POST_LINGER_S = 0.02
+"""How long an entry that nobody waits for may wait for company."""
 
 _Waiting = tuple[
     bytes, "Future[int] | None", "asyncio.AbstractEventLoop | None", "asyncio.Future[int] | None"
@@ -160,6 +164,11 @@ class LogWriter:
         self._enqueue((bytes(entry), None, loop, future))
         return await future
 
+    def post(self, entry: bytes) -> None:
+        """Hand in an entry that nobody waits for; see `Log.post`."""
+        check_entry(entry)
+        self._enqueue((bytes(entry), None, None, None))
+
     def publish_checkpoint(self) -> bytes:
         """Write tiles and checkpoint for all durable entries now; returns the signed checkpoint.
 
@@ -225,9 +234,14 @@ class LogWriter:
             batch = [waiting]
             payload = len(waiting[0])
             ended = False
+            # what nobody waits for goes along with the next batch; a sync of its own would delay that one
+            linger_until = None if _is_awaited(waiting) else time.monotonic() + POST_LINGER_S
             while len(batch) < BATCH_ENTRIES and payload < BATCH_BYTES:
                 try:
-                    more = self._queue.get_nowait()
+                    if linger_until is None:
+                        more = self._queue.get_nowait()
+                    else:
+                        more = self._queue.get(timeout=max(0.0, linger_until - time.monotonic()))
                 except Empty:
                     break
                 if more is None:
@@ -235,6 +249,8 @@ class LogWriter:
                     break
                 batch.append(more)
                 payload += len(more[0])
+                if _is_awaited(more):
+                    linger_until = None
             self._commit(batch, payload)
             if ended:
                 return
@@ -320,6 +336,10 @@ def _lock(folder: Path) -> int:
         os.close(fd)
         raise disk_error(f"locking the log in `{folder}`", error) from error
     return fd
+
+
+def _is_awaited(waiting: _Waiting) -> bool:
+    return waiting[1] is not None or waiting[2] is not None
 
 
 def _answer(batch: Sequence[_Waiting], first: int) -> None:
