@@ -133,7 +133,7 @@ def check_answers(made: Site, answers: list[tuple[int, str, bytes]]) -> None:
 
 def crash_rounds(folder: Path, rounds: int) -> None:
     """Kill and restart `rounds` times, checking all that has to hold after each."""
-    with site(folder, settings=SETTINGS) as made:
+    with site(folder, settings=SETTINGS, limits={"max_open_holds_per_workload": 1000}) as made:
         permitted: Counter[bytes] = Counter()
         bodies: list[bytes] = []
         for number in range(rounds):
