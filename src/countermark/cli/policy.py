@@ -124,7 +124,7 @@ def _findings_text(folder: Path, findings: list[Finding]) -> str:
         for each in findings
     ]
     counts = {severity: sum(1 for each in findings if each.severity is severity) for severity in Severity}
-    said = ", ".join(f"{count} {severity}s" for severity, count in counts.items() if count)
+    said = ", ".join(f"{n} {severity}{'s' if n > 1 else ''}" for severity, n in counts.items() if n)
     if not counts[Severity.ERROR]:
         bundle = load_bundle(folder)
         examples = sum(len(clause.examples) for clause in bundle.clauses)

@@ -200,17 +200,17 @@ def lift(
         )
         return
     if missing:
-        click.echo(f"not sent: {missing}; sign with --out FILE and pass it on", err=True)
+        click.echo(f"not sent: still to sign: {missing}; use --out FILE and pass it on", err=True)
         raise click.exceptions.Exit(FINDING)
     _bring(data, folder=folder, url=url, key=signers[0][0], as_json=as_json)
 
 
 def _missing(data: bytes, root: TrustRoot) -> str | None:
-    """Which sides have not signed yet, in words."""
+    """Which sides have not signed yet, in words; None where all have."""
     try:
         verify_suspension(data, root, system_clock())
     except QuorumError as error:
-        return str(error)
+        return str(error).rpartition("missing ")[2].replace("`", "")
     return None
 
 

@@ -63,6 +63,7 @@ class Redecided:
     """One decision, taken again.
 
     Attributes:
+        in_use: Terms, statements and brakes at this point; it moves on when the walk does.
         caller: The credential; None where it was not in force, and nothing could be appraised.
         judge: Decides on other facts, for those who ask what is missing.
         notes: Why approvals don't count.
@@ -70,7 +71,7 @@ class Redecided:
 
     index: int
     entry: Mapping[str, Any]
-    terms: Terms
+    in_use: InUse
     caller: KnownCredential | None
     appraisal: Appraisal | None
     facts: Facts | None
@@ -200,7 +201,7 @@ class _OneDecision:
         return Redecided(
             index=self._index,
             entry=entry,
-            terms=terms,
+            in_use=self._in_use,
             caller=caller,
             appraisal=appraisal,
             facts=facts,
@@ -216,7 +217,7 @@ class _OneDecision:
         return Redecided(
             index=self._index,
             entry=self._entry,
-            terms=self._terms,
+            in_use=self._in_use,
             caller=None,
             appraisal=None,
             facts=None,
