@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 from countermark.decision import Outcome
@@ -24,10 +23,11 @@ from countermark.errors import (
     UpstreamError,
 )
 from countermark.evidence.observation import KnownCredential
-from countermark.oversight.action import action_descriptor, action_digest, call_descriptor
+from countermark.oversight.action import action_descriptor, action_digest
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
 from countermark.pep.callers import Callers
+from countermark.pep.calls import MAX_NAME_CHARS, CallDecider
 from countermark.pep.claims import claims_of_header, merge_claims
 from countermark.pep.forward import Forwarder
 from countermark.pep.headers import forwarded_request_headers
@@ -47,26 +47,14 @@ from countermark.pep.reading import (
     ErrorKind,
     Limits,
     PromptReading,
-    ToolCall,
     WireFormat,
-    parse_arguments,
 )
+from countermark.pep.refusal import Refusal, refusal_of
 from countermark.pep.refusals import Refusals
 from countermark.request import Action
 
 STATEMENT_HEADER = "countermark-statement"
 CLAIMS_HEADER = "countermark-claims"
-MAX_NAME_CHARS = 160
-"""Of a model's or tool's name as it stands in an entry; the bundle's and the statements' own names are shorter."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """An answer that is not the model's: what kind, what it says, and what Countermark adds to it."""
-
-    kind: ErrorKind
-    message: str
-    countermark: Mapping[str, Any] | None = None
 
 
 class Enforcer:
@@ -94,6 +82,13 @@ class Enforcer:
         limits = service.terms.bundle.limits
         self._limits = Limits(
             max_bytes=min(max_body_bytes, limits.max_body_bytes), max_depth=limits.max_depth
+        )
+        self._calls = CallDecider(
+            service=service,
+            callers=callers,
+            limits=self._limits,
+            count=self._count,
+            no_decision=self._no_decision,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,7 +155,14 @@ class Enforcer:
             return refusal_of(answered, caller)
         try:
             return await self._forwarder.relay(
-                self, asked=asked, reading=reading, answered=answered, body=body, receive=receive, send=send
+                self.wire,
+                self._calls,
+                asked=asked,
+                reading=reading,
+                answered=answered,
+                body=body,
+                receive=receive,
+                send=send,
             )
         except UpstreamError as error:
             self._metrics.upstream.labels("failed").inc()
@@ -244,130 +246,9 @@ class Enforcer:
         )
         return asked, reading if not_carried is None else None
 
-    async def decide_calls(
-        self, prompt: Asked, parent: Answered, calls: Sequence[ToolCall]
-    ) -> Refusal | None:
-        """Decide every tool call of an answer; the first that is not permitted stops them all.
-
-        Several calls are first looked at without acting, so that no approval is used up for one call of an answer
-        that another call stops.
-
-        Returns:
-            The refusal that stops the answer; None where every call is permitted.
-
-        Raises:
-            LogError: A decision is not known to be durable.
-        """
-        try:
-            caller = self._callers.still(prompt.caller, self._service.now())
-        except CredentialError as error:
-            return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
-        prompt = replace(prompt, caller=caller)
-        asked = [self._ask_call(prompt, parent, call) for call in calls]
-        if len(asked) > 1:
-            for each in asked:
-                considered = self._service.explain(each)
-                if considered.decision.enforced is not Outcome.PERMIT:
-                    asked = [each]
-                    break
-        for each in asked:
-            answered = await self._service.answer(each)
-            self._count(answered, Action.CALL)
-            if answered.decision.enforced is not Outcome.PERMIT:
-                return refusal_of(answered, prompt.caller, tool=each.resource)
-        return None
-
-    def _ask_call(self, prompt: Asked, parent: Answered, call: ToolCall) -> Asked:
-        not_carried: str | None = None
-        if len(call.name) > MAX_NAME_CHARS:  # cut in the entry, so that it can't pass for a declared one
-            not_carried = f"expected a tool's name of at most {MAX_NAME_CHARS} characters"
-        arguments: Any = None
-        bundle = self._service.terms.bundle
-        try:
-            arguments = parse_arguments(call, limits=self._limits)
-            descriptor = call_descriptor(
-                workload=prompt.caller.workload, tool=call.name, arguments=arguments, bundle=bundle.digest
-            )
-        except MalformedError as error:
-            not_carried = f"expected arguments of `{call.name[:60]}` that can be decided: {error}"
-            descriptor = call_descriptor(
-                workload=prompt.caller.workload, tool=call.name, arguments=None, bundle=bundle.digest
-            )
-        raw = call.arguments.encode("utf-8", "surrogatepass")
-        return Asked(
-            caller=prompt.caller,
-            action=Action.CALL,
-            resource=call.name[:MAX_NAME_CHARS],
-            model=prompt.model,
-            upstream="",
-            descriptor=descriptor,
-            digest=action_digest(descriptor),
-            texts=tuple(strings_of(arguments)),
-            claims=prompt.claims,
-            named=prompt.named,
-            parts=1,
-            size=len(raw),
-            sha256=hashlib.sha256(raw).hexdigest(),
-            content=raw,
-            tools=prompt.tools,
-            not_carried=not_carried,
-            parent=parent.id,
-        )
-
-
-def strings_of(value: Any) -> Iterator[str]:
-    """Every string in parsed JSON, keys included, and numbers as text: an address may stand in any of them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, bool) or value is None:
-        return
-    elif isinstance(value, int | float):
-        yield str(value)
-    elif isinstance(value, Mapping):
-        for key, child in value.items():
-            yield str(key)
-            yield from strings_of(child)
-    else:
-        for child in value:
-            yield from strings_of(child)
-
 
 def named_statements(headers: Mapping[str, str]) -> tuple[str, ...]:
     """Digests of the statements that a caller names (`countermark-statement: sha256:...`): claims, no more."""
     text = headers.get(STATEMENT_HEADER, "")
     found = (part.strip().removeprefix("sha256:") for part in text.split(","))
     return tuple(each for each in found if len(each) == 64 and all(c in "0123456789abcdef" for c in each))
-
-
-def refusal_of(answered: Answered, caller: KnownCredential, *, tool: str | None = None) -> Refusal:
-    """What a caller learns of a DENY or HOLD: decision id and clauses; what is missing only with the right to it."""
-    decision = answered.decision
-    held = decision.outcome is Outcome.HOLD
-    said = f"the call of `{tool[:60]}`" if tool is not None else "this request"
-    clauses = ", ".join(decision.clauses)
-    document: dict[str, Any] = {
-        "decision_id": answered.id,
-        "outcome": decision.outcome.name,
-        "clauses": list(decision.clauses),
-    }
-    if held:
-        message = f"{said} is held: people have to approve it first ({clauses}); send it again once they have"
-        document |= {"hold_id": answered.hold, "expires_at": answered.hold_expires}
-    elif decision.error is not None:
-        message = f"{said} is denied: {decision.error}"
-    elif clauses:
-        message = f"{said} is denied by {clauses}"
-    else:
-        message = f"{said} is denied: no clause permits it"
-    if caller.may_explain:
-        document["facts"] = dict(answered.values)
-        document["relations"] = list(answered.relations)
-        if held:
-            document["needs"] = dict(decision.quorum)
-        if answered.notes:
-            document["notes"] = list(answered.notes)
-    return Refusal(
-        kind=ErrorKind.HOLD if held else ErrorKind.DENIED,
-        message=f"{message} (decision {answered.id})",
-        countermark=document,
-    )

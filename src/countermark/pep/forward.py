@@ -11,24 +11,23 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from countermark.attestation.keys import PrivateKey
 from countermark.errors import LogError, MalformedError, StoreError, UpstreamError
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
+from countermark.pep.calls import CallDecider
 from countermark.pep.headers import released_answer_headers
 from countermark.pep.http import CallerLeftError, Message, Receive, Send, caller_left, send_answer
 from countermark.pep.metrics import Metrics
-from countermark.pep.reading import Calls, ErrorKind, Finished, Limits, PromptReading
+from countermark.pep.reading import Calls, ErrorKind, Finished, Limits, PromptReading, WireFormat
+from countermark.pep.refusal import Refusal
 from countermark.pep.upstream_client import Timeouts, UpstreamAnswer, UpstreamClient
 from countermark.policy.bundle import Bundle
 from countermark.strictjson import parse_object
 from countermark.upstream import PERMIT_HEADER, encode_permit
-
-if TYPE_CHECKING:
-    from countermark.pep.enforce import Enforcer, Refusal
 
 MAX_ERROR_BYTES = 1 << 20
 
@@ -101,7 +100,8 @@ class Forwarder:
 
     async def relay(
         self,
-        enforcer: Enforcer,
+        wire: WireFormat,
+        calls: CallDecider,
         *,
         asked: Asked,
         reading: PromptReading,
@@ -119,7 +119,13 @@ class Forwarder:
         watch = _CallerWatch(receive)
         try:
             return await self._exchange(
-                enforcer, asked=asked, reading=reading, answered=answered, body=body, send=watch.sends(send)
+                wire,
+                calls,
+                asked=asked,
+                reading=reading,
+                answered=answered,
+                body=body,
+                send=watch.sends(send),
             )
         except asyncio.CancelledError as error:
             if not watch.left:
@@ -130,12 +136,12 @@ class Forwarder:
         finally:
             watch.stop()
 
-    def _headers(self, enforcer: Enforcer, asked: Asked, answered: Answered, path: str) -> dict[str, str]:
+    def _headers(self, wire: WireFormat, asked: Asked, answered: Answered, path: str) -> dict[str, str]:
         headers = dict(asked.forwarded)
         headers["content-type"] = "application/json"
         key = self._upstream_keys.get(asked.upstream)
         if key is not None:
-            if enforcer.wire.name == "anthropic":
+            if wire.name == "anthropic":
                 headers["x-api-key"] = key
             else:
                 headers["authorization"] = f"Bearer {key}"
@@ -153,7 +159,8 @@ class Forwarder:
 
     async def _exchange(
         self,
-        enforcer: Enforcer,
+        wire: WireFormat,
+        calls: CallDecider,
         *,
         asked: Asked,
         reading: PromptReading,
@@ -163,11 +170,11 @@ class Forwarder:
     ) -> Refusal | None:
         upstream = self._bundle.upstreams[asked.upstream]
         limits = self._bundle.limits
-        url = f"{upstream.url}{enforcer.wire.path}"
+        url = f"{upstream.url}{wire.path}"
         answer = await self._client.open(
             url,
             method="POST",
-            headers=self._headers(enforcer, asked, answered, urlsplit(url).path),
+            headers=self._headers(wire, asked, answered, urlsplit(url).path),
             body=body,
             timeouts=Timeouts(
                 connect_s=limits.connect_s,
@@ -181,8 +188,8 @@ class Forwarder:
             if answer.status != 200:
                 return await self._error(answer, answered, send)
             if reading.stream:
-                return await self._stream(enforcer, answer, asked, answered, send)
-            return await self._whole(enforcer, answer, asked, answered, send)
+                return await self._stream(wire, calls, answer, asked, answered, send)
+            return await self._whole(wire, calls, answer, asked, answered, send)
         finally:
             await answer.aclose()
 
@@ -198,12 +205,18 @@ class Forwarder:
         return None
 
     async def _whole(
-        self, enforcer: Enforcer, answer: UpstreamAnswer, asked: Asked, answered: Answered, send: Send
+        self,
+        wire: WireFormat,
+        calls: CallDecider,
+        answer: UpstreamAnswer,
+        asked: Asked,
+        answered: Answered,
+        send: Send,
     ) -> Refusal | None:
         """Read the whole answer, decide its calls, release it byte for byte."""
         body = await _read_all(answer, self._bundle.limits.max_answer_bytes)
         try:
-            read = enforcer.wire.read_answer(body, limits=self._answer_limits())
+            read = wire.read_answer(body, limits=self._answer_limits())
         except MalformedError as error:
             raise UpstreamError(f"the upstream's answer can't be read: {error}") from error
         tally = _Tally(
@@ -215,7 +228,7 @@ class Forwarder:
         )
         if read.calls:
             try:
-                refusal = await enforcer.decide_calls(asked, answered, read.calls)
+                refusal = await calls.decide(asked, answered, read.calls)
             except (LogError, StoreError) as error:
                 raise UpstreamError(f"no decision on a tool call can be recorded: {error}") from error
             if refusal is not None:
@@ -227,10 +240,16 @@ class Forwarder:
         return None
 
     async def _stream(
-        self, enforcer: Enforcer, answer: UpstreamAnswer, asked: Asked, answered: Answered, send: Send
+        self,
+        wire: WireFormat,
+        calls: CallDecider,
+        answer: UpstreamAnswer,
+        asked: Asked,
+        answered: Answered,
+        send: Send,
     ) -> Refusal | None:
         """Release a stream piece by piece; calls wait for their decisions, and the first refusal ends it."""
-        reader = enforcer.wire.stream_reader(limits=self._answer_limits())
+        reader = wire.stream_reader(limits=self._answer_limits())
         tally = _Tally()
         started = False
         ending: tuple[ErrorKind, str, Mapping[str, Any] | None] | None = None
@@ -266,7 +285,7 @@ class Forwarder:
                     tally.parts += len(piece.texts)
                     if isinstance(piece, Calls):
                         tally.calls += len(piece.calls)
-                        refusal = await enforcer.decide_calls(asked, answered, piece.calls)
+                        refusal = await calls.decide(asked, answered, piece.calls)
                         if refusal is not None:
                             ending = (refusal.kind, refusal.message, refusal.countermark)
                             break
@@ -292,8 +311,8 @@ class Forwarder:
             kind, message, document = ending
             document = document or {"decision_id": answered.id}
             if not started:
-                return enforcer.refusal(kind, message, document)
-            await release(enforcer.wire.stream_error(kind, message, document))
+                return Refusal(kind=kind, message=message, countermark=document)
+            await release(wire.stream_error(kind, message, document))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return None
 
