@@ -299,6 +299,8 @@ class AiohttpUpstreamAnswer:
         self._response.close()
 
     async def _next(self, content: aiohttp.StreamReader) -> bytes:
+        if content.is_eof() and content.exception() is None:
+            return content.read_nowait()  # all of it is here: no clock is needed
         idle_at = asyncio.get_running_loop().time() + self._idle_s
         try:
             async with asyncio.timeout_at(min(idle_at, self._total_at)):
