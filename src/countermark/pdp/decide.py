@@ -70,7 +70,8 @@ def decide_whole(judge: Judge, action: Action, facts: Facts, *, roles: Sequence[
         roles: All roles whose approvals the bundle's clauses read, in its order.
     """
     first = judge(action, facts)
-    if action is not Action.PROMPT or first.outcome is Outcome.DENY:
+    # a denial that is only observed does not end it: the release may be denied by what is enforced
+    if action is not Action.PROMPT or first.enforced is Outcome.DENY:
         return first
     second = judge(Action.RELEASE, facts)
     worse = min(first, second, key=lambda each: each.outcome)
