@@ -31,7 +31,7 @@ from countermark.attestation.statement import make_countersignature, make_statem
 from countermark.attestation.trust_root import make_trust_root, parse_trust_root
 from countermark.client_auth import sign_request
 from countermark.config import Settings
-from countermark.errors import StoreError
+from countermark.errors import HoldClosedError, StoreError
 from countermark.evidence.selectors import SelectorKeys
 from countermark.loopback.played import PlayedUpstream, call_app
 from countermark.oversight.approval import Verdict, make_approval
@@ -243,13 +243,20 @@ class Deployment:
     ) -> None:
         await self.gateway.stop()
 
-    async def restart(self, *, keep_state: bool = True) -> None:
-        """Stop as a crash does and start again from log and files; without `keep_state` the store is lost too."""
+    async def restart(self, *, keep_state: bool = True, bundle: Path | None = None) -> None:
+        """Stop as a crash does and start again from log and files.
+
+        Args:
+            keep_state: Else the store is lost too: what can't be rebuilt from the log is gone.
+            bundle: Another bundle that both sides have signed since.
+        """
         for task in self.gateway._tasks:
             task.cancel()
         self.log = self._new_log(self.log.entries)
         if not keep_state:
             self.store = MemoryStore(clock=self.clock)
+        if bundle is not None:
+            self._bundle = load_bundle(bundle)
         self.gateway = self._open()
         self.app = App(self.gateway)
         await self.gateway.start()
@@ -393,10 +400,14 @@ class Deployment:
         return await self.request("POST", PATHS[api], data, headers=sent)
 
     async def approve(self, hold: str, person: str, *, verdict: Verdict = Verdict.APPROVE) -> Reply:
-        """Fetch a hold, sign it as `person` does after having read it, and hand it in; the reply says if it counts."""
+        """Fetch a hold, sign it as `person` does after having read it, and hand it in; the reply says if it counts.
+
+        Raises:
+            HoldClosedError: There is nothing to sign: the hold is closed, or not for this person to see.
+        """
         shown = await self.call("GET", f"holds/{hold}", as_person=person)
         if "file" not in shown.json():
-            return shown
+            raise HoldClosedError(f"expected an open hold that `{person}` may approve, got `{hold}`")
         held, content = parse_hold_file(json.dumps(shown.json()["file"]).encode())
         statement = make_approval(
             held,
