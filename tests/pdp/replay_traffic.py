@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,16 +19,26 @@ import openai
 from click.testing import CliRunner
 from e2e_site import Site, exchange
 
+from countermark.app import log_origin, read_trust_root
 from countermark.attestation.envelope import encode_envelope, encode_lines, sign_envelope
+from countermark.attestation.keys import PrivateKey
 from countermark.attestation.statement import make_countersignature, make_statement
 from countermark.cli.client import HttpClient
 from countermark.cli.main import main
+from countermark.clock import system_clock
 from countermark.demo.story import ACTUATE, STORY
 from countermark.demo.world import WORKLOADS, World, make_world
 from countermark.loopback.process import loopback_process
 from countermark.policy.approval import LIFTED, TAKEN, make_suspension
+from countermark.tlog.entry import encode_entry, parse_entry
+from countermark.tlog.note import NoteSigner
+from countermark.tlog.reader import LogReader
+from countermark.tlog.writer import LogWriter
 
 MODEL = "m-1"
+
+
+Entries = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -259,3 +269,20 @@ def _second_run(traffic: _Traffic) -> None:
     traffic.ask("desk 1 suspended", "desk-1", "Where is my parcel?")
     traffic.client("eva").call("POST", "suspensions", traffic.suspension(LIFTED))
     traffic.ask("desk 1 again", "desk-1", "Where is my parcel?")
+
+
+def remake(gateway: Path, change: Callable[[Entries], None]) -> str:
+    """What a runner can do who has the log's key: write another history and sign it. Returns the log's vkey."""
+    log = gateway / "log"
+    entries = [parse_entry(data) for _, data in LogReader(log).entries()]
+    change(entries)
+    shutil.rmtree(log)
+    root = read_trust_root(gateway / "trust-root.json", now=system_clock())
+    key = PrivateKey.load(gateway / "keys" / "gateway.pem")
+    origin = log_origin(root, "gw-1")
+    signer = NoteSigner(name=origin, public=key.public.public, sign=key.sign)
+    writer = LogWriter(log, origin=origin, key=signer, segment_bytes=1 << 20)
+    for future in [writer.submit(encode_entry(entry)) for entry in entries]:
+        future.result(10)
+    writer.close()
+    return signer.vkey

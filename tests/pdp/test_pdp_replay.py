@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replay_traffic import Recorded, recorded
+from replay_traffic import Entries, Recorded, recorded, remake
 
-from countermark.app import log_origin, read_secret, read_trust_root
-from countermark.attestation.keys import PrivateKey
-from countermark.clock import system_clock
+from countermark.config import read_secret
 from countermark.errors import MalformedError, TamperedError
 from countermark.pdp.archive import Archive
 from countermark.pdp.replay import ReplayReport, replay
 from countermark.tlog.entry import encode_entry, parse_entry
-from countermark.tlog.note import NoteSigner
 from countermark.tlog.reader import LogReader
 from countermark.tlog.verify import verify_log
-from countermark.tlog.writer import LogWriter
 
 pytestmark = pytest.mark.timeout(120)
-
-Entries = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -40,23 +33,6 @@ def replay_folder(gateway: Path, **options: Any) -> ReplayReport:
 
 def of(entries: Entries, made: Recorded, name: str) -> dict[str, Any]:
     return next(entry for entry in entries if entry.get("id") == made.ids[name])
-
-
-def remake(gateway: Path, change: Callable[[Entries], None]) -> str:
-    """What a runner can do who has the log's key: write another history and sign it. Returns the log's vkey."""
-    log = gateway / "log"
-    entries = [parse_entry(data) for _, data in LogReader(log).entries()]
-    change(entries)
-    shutil.rmtree(log)
-    root = read_trust_root(gateway / "trust-root.json", now=system_clock())
-    key = PrivateKey.load(gateway / "keys" / "gateway.pem")
-    origin = log_origin(root, "gw-1")
-    signer = NoteSigner(name=origin, public=key.public.public, sign=key.sign)
-    writer = LogWriter(log, origin=origin, key=signer, segment_bytes=1 << 20)
-    for future in [writer.submit(encode_entry(entry)) for entry in entries]:
-        future.result(10)
-    writer.close()
-    return signer.vkey
 
 
 def test_every_decision_of_mixed_traffic_is_reproduced(made: Recorded) -> None:

@@ -380,8 +380,8 @@ def _missing(explained: Explained, ways: tuple[tuple[Way, tuple[Source, ...]], .
         then = way.decision.outcome.name
         if way.decision.quorum:
             then += f", once {_people(way.decision.quorum, explained)} approve"
-        other = " (another truth than what is on file, not more evidence)" if way.replaces else ""
-        yield f"  {number}. {then}, with{other}"
+        what = "another truth than what is on file" if way.replaces else "more evidence"
+        yield f"  {number}. {then}, with {what}:"
         for change in way.changes:
             yield f"       {change.path} = {listed(change.needs)}   (now {change.before})"
         for source in sources:
@@ -402,7 +402,7 @@ def _source_words(source: Source, one_sided: bool) -> str:
         return listed([f"{role} ({', '.join(persons)})" for role, persons in known.items()])
 
     made = roles(source.makers) or "nobody: no role of the trust root may"
-    words = f"a `{source.kind}` statement about {source.subject}, made by {made}"
+    words = f"from one `{source.kind}` statement about {source.subject}, made by {made}"
     if source.level >= Level.COUNTERSIGNED and source.kind != "credential":
         if one_sided:
             return f"{words}; with one side only, nothing counts as countersigned"
