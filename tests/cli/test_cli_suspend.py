@@ -11,6 +11,7 @@ from replay_traffic import recorded
 
 from countermark.cli.offline import credential_of, offline_gateway, read_asked
 from countermark.config import read_settings
+from countermark.demo.run import gateway_process
 
 
 @pytest.fixture
@@ -173,3 +174,23 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], expected: str, folder
     said = run("suspend", *filled, "--dir", folder.gateway, code=2).stderr
     assert expected in said
     assert said.count("\n") == 1
+
+
+def test_the_same_over_http(folder: Folder) -> None:
+    """A side calls the running gateway with its own key; the brake holds from the next request on."""
+    with gateway_process(folder.gateway) as url:
+        halden = ("--url", url, "--key", folder.key("halden-side"))
+        taken = document(
+            *("suspend", "take", "--model", "m-1", "--days", 3, *halden, "--trust-root", folder.root, "--yes")
+        )
+        assert taken["state"] == "taken"
+        listed = document("suspend", "list", *halden)["suspensions"]
+        assert [(each["scope"], each["target"], each["side"]) for each in listed] == [
+            ("model", "m-1", "halden")
+        ]
+        lifted = document(
+            *("suspend", "lift", taken["suspension"], *halden, "--key", folder.key("northmark-side")),
+            *("--trust-root", folder.root, "--yes"),
+        )
+        assert lifted["sides"] == ["halden", "northmark"]
+        assert document("suspend", "list", *halden)["suspensions"] == []

@@ -391,8 +391,9 @@ class Api:
             self._service.suspensions.lift(order.suspension_id)
         else:
             taken = verify_taken(body.strip(), terms.root, now)
-            self._service.suspensions.take(taken)  # the brake holds before its entry is durable
+            # on file first: an order that was lifted since is refused there, and must not brake again
             self._suspensions.take(order.suspension_id, body.strip(), valid_until=taken.valid_until)
+            self._service.suspensions.take(taken)  # the brake holds before its entry is durable
             await self._service.record(entry)
         return {"suspension": order.suspension_id, "state": order.state, "sides": sorted(sides)}
 
