@@ -110,9 +110,12 @@ def _ask_one_of(question: str, options: tuple[str, ...]) -> str:
     return answer
 
 
-def _common(given: Mapping[str, Any], *, asks: bool) -> tuple[str, str, dict[str, Any] | None]:
-    """Basis, interest and instrument: whoever signs says them, no file does."""
-    basis, interest = given["basis"], given["interest"]
+def ask_basis_and_interest(basis: str | None, interest: str | None, *, asks: bool) -> tuple[str, str]:
+    """How the signer knows, and whether they are party to the deal: only they can say it.
+
+    Raises:
+        MalformedError: Nobody said it, and nobody can be asked.
+    """
     if basis is None and asks:
         hint = "; ".join(f"{name}: {meaning}" for name, meaning in BASIS_WORDS.items())
         basis = _ask_one_of(f"How do you know ({hint})?", BASES)
@@ -123,14 +126,18 @@ def _common(given: Mapping[str, Any], *, asks: bool) -> tuple[str, str, dict[str
             f"expected --basis (how you know: {', '.join(BASES)}) and --interest ({', '.join(INTERESTS)}): "
             "nobody can say that for you"
         )
+    return basis, interest
+
+
+def _instrument(given: Mapping[str, Any]) -> dict[str, Any] | None:
     name, parties = given["instrument"], list(given["changed_by"])
     if name is None and not parties:
-        return basis, interest, None
+        return None
     if name is None or not parties:
         raise MalformedError(
             "expected --instrument and --changed-by together: the rule, and who can change it alone"
         )
-    return basis, interest, {"name": name, "changed_by": parties}
+    return {"name": name, "changed_by": parties}
 
 
 def _workloads(kind: str, given: Mapping[str, Any], person: Person, *, asks: bool) -> list[str]:
@@ -254,7 +261,7 @@ def _run(kind: str, given: dict[str, Any]) -> None:
         click.echo(card_words(card, given["from_file"]), err=True)
     filled = fill(kind, given, card.values if card else {}, _ask if asks else None)
     said = _said(kind, given, filled, place, place.root.persons[signers[0].person], asks=asks)
-    basis, interest, instrument = _common(given, asks=asks)
+    basis, interest = ask_basis_and_interest(given["basis"], given["interest"], asks=asks)
     statement = draft(
         place,
         kind,
@@ -266,7 +273,7 @@ def _run(kind: str, given: dict[str, Any]) -> None:
         holds=lifetime(
             place, kind, now=now, begins=given["begins"], until=given["until"], days=given["days"]
         ),
-        instrument=instrument,
+        instrument=_instrument(given),
         now=now,
     )
     # (2) shown and asked
