@@ -283,3 +283,15 @@ def test_an_entry_that_no_gateway_writes_is_refused(missing: str, made: Recorded
         entries.append((index, encode_entry(entry)))
     with pytest.raises(MalformedError, match=r"expected entry \d+ as a gateway writes it"):
         replay(entries, Archive(made.world.gateway / "archive"), whole=len(entries))
+
+
+def test_every_field_of_an_entry_is_specified(made: Recorded) -> None:
+    """`spec/entry.md` names each kind of entry and each field that mixed traffic leaves in them."""
+    page = (Path(__file__).parents[2] / "spec" / "entry.md").read_text(encoding="utf-8")
+    found = {"kind"}
+    for _, data in LogReader(made.world.gateway / "log"):
+        entry = parse_entry(data)
+        found |= {entry["kind"]}
+        if entry["kind"] not in ("answer", "refused"):
+            found |= set(entry) | set(entry.get("observation", ()))
+    assert {name for name in found if f"`{name}`" not in page} == set()
