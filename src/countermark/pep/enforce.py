@@ -6,6 +6,7 @@ every tool call in it; release. Whatever fails on the way is an answer in the AP
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
@@ -166,9 +167,12 @@ class Enforcer:
             )
         except UpstreamError as error:
             self._metrics.upstream.labels("failed").inc()
-            self._service.record_later(
-                {"kind": "answer", "decision": answered.id, "complete": False, "error": str(error)}
-            )
+            with contextlib.suppress(
+                LogError
+            ):  # the decision is durable; a failed log stops the next request
+                self._service.record_later(
+                    {"kind": "answer", "decision": answered.id, "complete": False, "error": str(error)[:300]}
+                )
             kind = ErrorKind.TIMEOUT if error.kind == "timeout" else ErrorKind.UPSTREAM
             return Refusal(kind=kind, message=str(error), countermark={"decision_id": answered.id})
 
