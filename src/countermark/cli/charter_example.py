@@ -33,7 +33,8 @@ _COMMENTS: Final[Mapping[str, str]] = {
     "name": "Of this trust root, for ever.",
     "version": "Rises with each change.",
     "valid_days": "Then every side signs anew.",
-    "observers": "Runners of gateways whose sight counts as observed: one that no side has to take at its word.",
+    "observers": "Runners whose gateways' sight (who asks, what is in a request) every side accepts. With none, nothing\n"
+    "# gets past clauses that ask for countersigned facts: what ties a statement to a request would be one party's word.",
     "upstream_key_held_by": "Who holds the key of the model's server, and so can go round any gateway",
     "upstream_checks_permit": "... unless that server checks for permits (docs/how-to/protect-the-upstream.md).",
     "parties": "Organisations, each with a title.",
@@ -182,7 +183,8 @@ def invite(
     made["parties"].setdefault(party, party.capitalize())
     made["sides"][party] = {"threshold": 1, "keys": [f"{party}-side{PUBLIC_ENDING}"]}
     for person in persons:
-        made["persons"][person] = {"party": party, "title": "", "keys": [f"{person}{PUBLIC_ENDING}"]}
+        title = f"vouches for {party.capitalize()}"
+        made["persons"][person] = {"party": party, "title": title, "keys": [f"{person}{PUBLIC_ENDING}"]}
     looks = {"party": party, "persons": list(persons), "threshold": 1}
     made["roles"][reviewer(party)] = {**looks, "makes": [{"predicates": ["approval"], "subjects": subjects}]}
     made["roles"][f"{role_stem(party)}_policy"] = {

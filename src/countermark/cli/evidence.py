@@ -143,7 +143,7 @@ def _request_text(
 ) -> str:
     made = listed([str(each) for each in verified.makers], "and")
     effect = (
-        "With it the statement counts as `countersigned`, and clauses that ask for two opposed parties' word accept it."
+        "With it the statement counts as `countersigned`: clauses that ask for two opposed parties' word accept it."
         if counts
         else f"As things stand it would change nothing: {_no_effect(root, verified, party)}."
     )
@@ -157,8 +157,10 @@ This was stated and signed by {plain(made)}:
 ```
 
 You are asked for a countersignature in {party}'s name: that it is true, how **you** know it, and whether {party} has an
-interest in the deal. {effect} Sign only what you would say yourself: your name, your basis and the
-day stand beside it for as long as the log is kept.
+interest in the deal. Sign only what you would say yourself: your name, your basis and the day stand beside it for as
+long as the log is kept.
+
+{effect}
 
     countermark evidence countersign {Path("THIS-FILE.md")} --key YOUR-KEY.pem --trust-root trust-root.json
 

@@ -141,7 +141,7 @@ def find_missing(gateway: Gateway, *, workload: str, action: Action, model: str,
         credential_source=who_may_give(terms.root, binding, workload=workload, now=now),
         unheld=unheld,
         with_people=decide_whole(judge, action, peopled, roles=roles),
-        ways=tuple((way, tuple(_needed(gateway, considered, way, workload, now))) for way in found),
+        ways=_distinct([(way, tuple(_needed(gateway, considered, way, workload, now))) for way in found]),
         needs_people=needs_people and bool(found),
     )
 
@@ -157,6 +157,15 @@ def _needed(
             changes=changes,
             on_file=_countersignature_only(gateway, considered, changes, workload),
         )
+
+
+def _distinct(ways: Sequence[tuple[Way, tuple[Needed, ...]]]) -> tuple[tuple[Way, tuple[Needed, ...]], ...]:
+    """Ways that differ in what has to be done: other facts of one statement on file are the same countersignature."""
+    made: dict[object, tuple[Way, tuple[Needed, ...]]] = {}
+    for way, needed in ways:
+        to_do = tuple((each.source.kind, each.on_file or each.changes) for each in needed)
+        made.setdefault(to_do, (way, needed))
+    return tuple(made.values())
 
 
 def _countersignature_only(
@@ -280,7 +289,11 @@ def _quorum(quorum: Mapping[str, int], found: Missing) -> str:
 
 def _way_lines(found: Missing) -> Iterator[str]:
     root = found.terms.root
-    if not found.ways:
+    runner = root.runner_of(found.terms.gateway)
+    if not found.ways and not root.one_sided and found.terms.runner_level is Level.OPERATOR:
+        yield f"The charter names nobody as an observer who runs this gateway ({runner}), so what it sees (who asks) is"
+        yield "one party's word, and no fact counts as countersigned. Every side has to sign a charter that names one."
+    elif not found.ways:
         yield "No statement that could be made would change the answer."
     for number, (way, needed) in enumerate(found.ways, start=1):
         then = way.decision.outcome.name

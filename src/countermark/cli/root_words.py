@@ -45,7 +45,8 @@ def said(root: TrustRoot) -> Said:
         )
     for person in root.persons.values():
         keys = listed([key.keyid[:12] for key in person.keys], "and")
-        made["person", person.name] = f"{person.name} of {person.party} ({plain(person.title)}), key {keys}"
+        title = f" ({plain(person.title)})" if person.title else ""
+        made["person", person.name] = f"{person.name} of {person.party}{title}, key {keys}"
     for role in root.roles.values():
         who = f"{role.threshold} of {_people(role.persons)}" if role.threshold > 1 else _people(role.persons)
         made["role", role.name] = f"role {role.name} of {role.party}: {who}"
@@ -81,16 +82,16 @@ def said(root: TrustRoot) -> Said:
     return made
 
 
+def root_head(root: TrustRoot) -> str:
+    """Which trust root it is, in one line and its digest."""
+    one = ", ONE-SIDED: nothing in it rises above the word of its one side" if root.one_sided else ""
+    until = format_time(root.validity.valid_until)
+    return f"trust root {root.name}, version {root.version}, until {until}{one}\ndigest {root.digest}"
+
+
 def root_text(root: TrustRoot) -> str:
     """A whole trust root in words."""
-    one = ", ONE-SIDED: nothing in it rises above the word of its one side" if root.one_sided else ""
-    return "\n".join(
-        [
-            f"trust root {root.name}, version {root.version}, until {format_time(root.validity.valid_until)}{one}",
-            f"digest {root.digest}",
-            *(f"  {sentence}" for sentence in said(root).values()),
-        ]
-    )
+    return "\n".join([root_head(root), *(f"  {sentence}" for sentence in said(root).values())])
 
 
 def differences(old: TrustRoot, new: TrustRoot) -> list[str]:

@@ -38,7 +38,7 @@ from countermark.cli.charter_example import (
 from countermark.cli.charter_file import draft_root, read_charter_file
 from countermark.cli.output import FINDING, Group, dir_option, example, json_option, show
 from countermark.cli.own_bundle import Names, write_bundle
-from countermark.cli.root_words import SideState, differences, key_words, quorum_states, root_text
+from countermark.cli.root_words import SideState, differences, key_words, quorum_states, root_head, root_text
 from countermark.cli.signing import (
     TRUST_ROOT,
     confirm,
@@ -112,10 +112,23 @@ def pinned_root(path: Path) -> TrustRoot | None:
 @click.option(
     "--their-person", "persons", multiple=True, help="A person of the invited party; again for more."
 )
+@click.option(
+    "--observer",
+    "observers",
+    multiple=True,
+    help="With --invite: a runner whose gateway's sight shall count as observed.",
+)
 @json_option
 @example("countermark trust draft --charter charter.toml")
 def draft(
-    charter: Path, folder: Path, out: Path, invited: str | None, persons: tuple[str, ...], *, as_json: bool
+    charter: Path,
+    folder: Path,
+    out: Path,
+    invited: str | None,
+    persons: tuple[str, ...],
+    observers: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Draft a trust root from a charter. Where there is no charter yet, write one to fill in.
 
@@ -123,7 +136,7 @@ def draft(
     A charter with a `[bundle]` also gives a bundle with the names put in, for every side to approve.
     """
     if not charter.exists():
-        text = _new_charter(charter, folder, invited, persons)
+        text = _new_charter(charter, folder, invited, persons, observers)
         show({"charter": str(charter), "draft": None}, as_json=as_json, text=lambda: text)
         return
     read = read_charter_file(charter)
@@ -158,7 +171,9 @@ def draft(
     show(document, as_json=as_json, text=lambda: _drafted_text(root, out, target, wrote=bundle is not None))
 
 
-def _new_charter(charter: Path, folder: Path, invited: str | None, persons: tuple[str, ...]) -> str:
+def _new_charter(
+    charter: Path, folder: Path, invited: str | None, persons: tuple[str, ...], observers: tuple[str, ...]
+) -> str:
     old = pinned_root(folder / TRUST_ROOT)
     if old is None:
         if invited is not None:
@@ -175,6 +190,7 @@ def _new_charter(charter: Path, folder: Path, invited: str | None, persons: tupl
             )
         routing = routing_of(load_bundle(folder / "bundle"))
         document = invite(document, party=invited, persons=persons, routing=routing)
+        document["observers"] = list(observers)
     write_new(charter, charter_text(document, file=charter.name).encode())
     wanted = (
         f"\nit names the public keys of {invited}: {invited}-side.pub.json and "
@@ -189,6 +205,11 @@ def _drafted_text(root: TrustRoot, out: Path, target: Path, *, wrote: bool) -> s
     lines = [f"drafted {root.name} version {root.version} ({root.digest[:12]}) in {out}"]
     if wrote:
         lines.append(f"wrote the bundle with your names to {target}: read it, change it, and approve it")
+    if not any(each.runner in root.observers for each in root.gateways.values()) and not root.one_sided:
+        lines.append(
+            "NOTE: no gateway's runner is an observer, so what a gateway sees (who asks) is one party's word, and clauses that "
+            "ask for countersigned facts deny everything"
+        )
     sides = ", ".join(root.sides)
     lines += [
         f"next: {sides} each read it (countermark trust show {out})",
@@ -222,14 +243,14 @@ def _states_text(states: Sequence[SideState]) -> str:
     return "\n".join(f"  {state}" for state in states)
 
 
-def _change_text(old: TrustRoot | None, new: TrustRoot) -> str:
-    if old is None or old.digest == new.digest:
+def _change_text(old: TrustRoot | None, new: TrustRoot, *, whole: bool) -> str:
+    """What a trust root says and changes; for a signer who knows the one in force, what it changes is enough."""
+    if old is None:
         return root_text(new)
     lines = differences(old, new) or ["nothing but its time"]
     return "\n".join(
         [
-            root_text(new),
-            "",
+            root_text(new) + "\n" if whole else root_head(new),
             f"against version {old.version}, in force until {format_time(old.validity.valid_until)}:",
             *(f"  {line}" for line in lines),
         ]
@@ -254,7 +275,7 @@ def show_(file: Path, folder: Path, trust_root: Path | None, *, as_json: bool) -
     show(
         document,
         as_json=as_json,
-        text=lambda: f"{_change_text(old, root)}\n\nsigned:\n{_states_text(states)}",
+        text=lambda: f"{_change_text(old, root, whole=True)}\n\nsigned:\n{_states_text(states)}",
     )
 
 
@@ -283,7 +304,7 @@ def sign(file: Path, key: Path, folder: Path, trust_root: Path | None, *, yes: b
             f"expected the key of a side in `{key}` ({', '.join(wanted)}), got {private.public.keyid[:12]}"
         )
     named = key_words(holder, private.public)
-    click.echo(f"{_change_text(old, root)}\n\nsigned with {key}: {named}\n", err=True)
+    click.echo(f"{_change_text(old, root, whole=False)}\n\nto be signed with {key}: {named}\n", err=True)
     confirm("Sign this trust root?", yes=yes)
     signed = add_signature(envelope, private)
     data = encode_envelope(signed)
