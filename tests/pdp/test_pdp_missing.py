@@ -179,7 +179,7 @@ _CHOICES = {
 
 
 @given(values=st.fixed_dictionaries(_CHOICES), action=st.sampled_from([Action.PROMPT, Action.CALL]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_way_improves_and_nothing_in_it_is_idle(values: dict[str, FactValue], action: Action) -> None:
     """Each way gives a better outcome, and no part of it alone does; no single change beats the first way."""
     facts = facts_of({**OFFICE, **values})
