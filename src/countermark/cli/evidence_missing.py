@@ -183,7 +183,9 @@ def _countersignature_only(
 
 @click.command("missing", cls=Command)
 @click.option("--workload", required=True, help="PARTY/NAME, or NAME where one party stands alone.")
-@click.option("--action", type=click.Choice(("prompt", "call")), default="prompt", show_default=True)
+@click.option(
+    "--action", type=click.Choice(("prompt", "call")), default="prompt", show_default=True, help="What is asked."
+)
 @click.option("--tool", default="", help="Tool that is called (with --action call).")
 @click.option("--model", help="Model that is asked. [default: the bundle's first]")
 @dir_option
@@ -311,7 +313,7 @@ def _statement_lines(each: Needed, *, one_sided: bool) -> Iterator[str]:
     if each.on_file is not None:
         yield f"   a countersignature of {counter}"
         yield f"     of the `{source.kind}` about {source.subject} that is on file: {each.on_file[:16]}"
-        yield f"     countermark evidence request WHO {each.on_file[:16]} --out request.md"
+        yield f"     countermark evidence request WHO {source.kind}:{source.subject} --out request.md"
         return
     yield f"   one `{source.kind}` about {source.subject}, stated by {_people(source.makers) or 'nobody: no role may'}"
     if source.level >= Level.COUNTERSIGNED and source.kind != "credential" and not one_sided:

@@ -39,7 +39,14 @@ def keys() -> None:
 
 @keys.command("new")
 @click.argument("name")
-@click.option("--type", "keytype", type=click.Choice(tuple(SCHEMES)), default="ed25519", show_default=True)
+@click.option(
+    "--type",
+    "keytype",
+    type=click.Choice(tuple(SCHEMES)),
+    default="ed25519",
+    show_default=True,
+    help="Kind of key; calls of the API are signed with ed25519.",
+)
 @click.option("--out", type=_file, show_default="NAME.pem", help="File for the private key (0600).")
 @json_option
 @example("countermark keys new ada --out ada.pem")

@@ -94,7 +94,10 @@ def take(
         valid_from=now,
         valid_until=now + timedelta(days=days),
     )
-    click.echo(f"{side} stops {_what(scope, target)} for {days} days (suspension {suspension_id})", err=True)
+    click.echo(
+        f"{side} stops {_what(scope, target)} for {days} day{'s' if days > 1 else ''} (suspension {suspension_id})",
+        err=True,
+    )
     confirm("Sign that, and stop it now?", yes=yes)
     data = encode_envelope(sign_envelope(statement.payload, private))
     verify_suspension(data, root, now)
