@@ -184,7 +184,11 @@ def _countersignature_only(
 @click.command("missing", cls=Command)
 @click.option("--workload", required=True, help="PARTY/NAME, or NAME where one party stands alone.")
 @click.option(
-    "--action", type=click.Choice(("prompt", "call")), default="prompt", show_default=True, help="What is asked."
+    "--action",
+    type=click.Choice(("prompt", "call")),
+    default="prompt",
+    show_default=True,
+    help="What is asked.",
 )
 @click.option("--tool", default="", help="Tool that is called (with --action call).")
 @click.option("--model", help="Model that is asked. [default: the bundle's first]")
