@@ -250,5 +250,5 @@ def level_words(root: TrustRoot, statement: VerifiedStatement) -> str:
     named = " or ".join(others)
     return (
         f"operator: the word of {makers}; {named}'s countersignature would make it countersigned: "
-        f"countermark evidence request {others[0]} {statement.sha256[:16]} --out request.md"
+        f"countermark evidence request {others[0]} {statement.kind}:{statement.subject.name} --out request.md"
     )

@@ -78,18 +78,21 @@ evidence.add_command(missing)
 
 @evidence.command("request")
 @click.argument("who")
-@click.argument("target", metavar="SHA256|FILE")
+@click.argument("target", metavar="STATEMENT")
 @dir_option
 @trust_root_option
 @click.option(
     "--out", type=_file, required=True, help="File to send: `.md` in words, `.jsonl` the envelope alone."
 )
 @json_option
-@example("countermark evidence request halden 3f2a --dir my-gateway --out for-halden.md")
+@example("countermark evidence request halden purpose:northmark/office --dir my-gateway --out for-halden.md")
 def request(
     who: str, target: str, folder: Path, trust_root: Path | None, out: Path, *, as_json: bool
 ) -> None:
-    """Write one file that says in words what WHO (a party or a person) is asked to vouch for, statement inside."""
+    """Write one file that says in words what WHO (a party or a person) is asked to vouch for, statement inside.
+
+    STATEMENT is a file, the beginning of a digest, or like `purpose:northmark/office`.
+    """
     place = place_of(folder, trust_root)
     party = _party_of(place.root, who)
     lines, _ = find_file(target, place.files)
@@ -172,7 +175,7 @@ file. Send the file back; `countermark evidence add` puts it on file.
 
 
 @evidence.command("countersign")
-@click.argument("target", metavar="SHA256|FILE")
+@click.argument("target", metavar="STATEMENT")
 @key_option(
     "Private key of who vouches; again where a role needs several people.", required=False, multiple=True
 )
@@ -205,7 +208,10 @@ def countersign(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Vouch for a statement of another party: shows it in words, asks, signs, and verifies before it goes anywhere."""
+    """Vouch for a statement of another party: shows it in words, asks, signs, and verifies before it goes anywhere.
+
+    STATEMENT is a request or another file, or on file: the beginning of a digest, or like `purpose:northmark/office`.
+    """
     place = place_of(folder, trust_root)
     lines, path = find_file(target, place.files)
     statement = statement_of(lines)
@@ -313,7 +319,7 @@ def add(files: tuple[Path, ...], key: Path | None, folder: Path, url: str | None
         for answer in answers:
             what = f"{answer.get('kind', 'statement')} {answer.get('name', '')} ({answer['sha256'][:16]})"
             lines.append(f"{what} is on file at {where}: {answer.get('level') or 'not in force yet'}")
-            lines += [f"  ignored: {each}" for each in answer.get("ignored", ())]
+            lines += [f"  ignored: {plain(str(each))}" for each in answer.get("ignored", ())]
         return "\n".join(lines)
 
     show({"added": answers, "where": where}, as_json=as_json, text=text)

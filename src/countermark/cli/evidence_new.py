@@ -29,6 +29,7 @@ from countermark.cli.drafting import (
     level_words,
     lifetime,
     place_of,
+    same_subject,
     sign,
     signatories,
 )
@@ -48,12 +49,13 @@ from countermark.cli.signing import (
     write_new,
     yes_option,
 )
-from countermark.cli.statement_files import find_statement
+from countermark.cli.statement_files import find_file, find_statement
 from countermark.cli.statement_words import BASIS_WORDS, words
 from countermark.clock import format_time, system_clock
 from countermark.config import read_secret
-from countermark.errors import MalformedError, SettingsError
+from countermark.errors import CountermarkError, MalformedError, SettingsError
 from countermark.evidence.selectors import SelectorKeys
+from countermark.facts import Level
 
 _ABOUT: Final[Mapping[str, str]] = {
     "credential": "Which workload an API key or a public key stands for, and who holds it.",
@@ -277,7 +279,7 @@ def _run(kind: str, given: dict[str, Any]) -> None:
         now=now,
     )
     # (2) shown and asked
-    click.echo(_shown(kind, words(statement, now=now), signers, statement.seq, place), err=True)
+    click.echo(_shown(words(statement, now=now), signers, _notes(kind, said, given["out"], place)), err=True)
     confirm("Sign this?", yes=given["yes"])
     # (3) signed and verified
     data = sign(place, statement, signers)
@@ -301,12 +303,28 @@ def _run(kind: str, given: dict[str, Any]) -> None:
     )
 
 
-def _shown(kind: str, text: str, signers: tuple[Signatory, ...], seq: int, place: Place) -> str:
-    lines = ["", text, "to be signed by"]
-    lines += [f"  {signer}" for signer in signers]
-    if kind == "credential" and seq > 1 and place.files is not None:
-        lines.append("NOTE: a credential of this name is on file; what it stands for now will stop working")
-    return "\n".join([*lines, ""])
+def _notes(kind: str, said: _Said, out: Path | None, place: Place) -> list[str]:
+    """What this statement takes the place of, where that costs something."""
+    before = same_subject((place.files or {}).values(), kind, said.descriptor)
+    if not before or out is not None:
+        return []
+    if kind == "credential":
+        return ["NOTE: a credential of this name is on file; what it stands for now will stop working"]
+    try:
+        lines, _ = find_file(before[-1].sha256, place.files)
+        former = verify_statement(lines, place.root, now=system_clock())
+    except CountermarkError:
+        return []
+    if former.level < Level.COUNTERSIGNED:
+        return []
+    return [
+        "NOTE: the one on file is countersigned, and this one takes its place without. To keep what it permits, write this",
+        "one to a file (--out), have it countersigned, and put it on file then",
+    ]
+
+
+def _shown(text: str, signers: tuple[Signatory, ...], notes: list[str]) -> str:
+    return "\n".join(["", text, "to be signed by", *(f"  {signer}" for signer in signers), *notes, ""])
 
 
 def _done_text(kind: str, sha256: str, where: str, level: str, given: Mapping[str, Any], said: _Said) -> str:

@@ -60,40 +60,50 @@ def statement_of(lines: Sequence[bytes]) -> Statement:
 
 
 def find_file(target: str, files: Mapping[str, bytes] | None) -> tuple[list[bytes], Path | None]:
-    """The envelopes of a statement that is named by a file, or by its digest (or the beginning of it) on file.
+    """The envelopes of a statement that is named by a file, or on file by its digest or by what it is about.
+
+    Args:
+        target: A file; a digest or its beginning; or `purpose:northmark/office`, the newest of that kind and name.
 
     Returns:
         The envelopes, and the file where one was named.
 
     Raises:
-        SettingsError: No such file, nothing on file of that digest, or several.
+        SettingsError: No such file, nothing on file that it names, or several.
     """
     path = Path(target)
     if path.is_file():
         return envelopes_of(read_file(path)), path
-    if not _HEX.fullmatch(target):
-        raise SettingsError(f"expected a file, or a statement's digest in hex, got `{target[:80]}`")
+    kind, colon, name = target.partition(":")
+    if not colon and not _HEX.fullmatch(target):
+        raise SettingsError(
+            f"expected a file, a statement's digest in hex, or one like `purpose:northmark/office`, got `{target[:80]}`"
+        )
     if files is None:
         raise SettingsError(
-            "expected a gateway's working folder to look a digest up in: name it with --dir, or name a file"
+            "expected a gateway's working folder to look a statement up in: name it with --dir, or name a file"
         )
-    found = []
+    found: list[tuple[int, list[bytes]]] = []
     for data in files.values():
         try:
             lines = read_lines(data)
-            if statement_of(lines).sha256.startswith(target):
-                found.append(lines)
+            statement = statement_of(lines)
         except CountermarkError:
             continue
-    if len(found) != 1:
-        raise SettingsError(
-            f"expected one statement on file whose digest begins with `{target}`, found {len(found)}"
-        )
-    return found[0], None
+        if colon:
+            named = statement.predicate_type == kind and statement.subject.name == name
+        else:
+            named = statement.sha256.startswith(target)
+        if named:
+            found.append((statement.seq, lines))
+    newest = [lines for seq, lines in found if not colon or seq == max(number for number, _ in found)]
+    if len(newest) != 1:
+        raise SettingsError(f"expected one statement on file for `{target[:80]}`, found {len(newest)}")
+    return newest[0], None
 
 
 def find_statement(target: str, files: Mapping[str, bytes] | None) -> Statement:
-    """The statement that is named by a file or a digest.
+    """The statement that is named as `find_file` says.
 
     Raises:
         SettingsError: As for `find_file`.
