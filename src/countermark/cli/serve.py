@@ -90,7 +90,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(2048)  # who reads the port file may connect at once, and waits until the gateway answers
+        # who reads the port file may connect at once, and waits until the gateway answers
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         raise SettingsError(f"expected to listen on {host}:{port}: {error.strerror}") from error
