@@ -26,6 +26,7 @@ def test_the_tutorial_leads_to_a_permit(terminal: Terminal) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_how_tos_go_on_from_there(terminal: Terminal) -> None:
     """Inviting the other side, renewing evidence and rotating keys work in the tutorial's folder, one after the other."""
     for page in (TUTORIAL, *HOW_TOS):

@@ -76,7 +76,8 @@ class Terminal:
             timeout=60,
             check=False,
         )
-        output = done.stdout.decode()
+        # at a terminal the answer ends the line; a pipe doesn't show it
+        output = done.stdout.decode().replace("[y/N]: ", "[y/N]:\n")
         assert done.returncode in (0, 1), f"{command}\nexit code {done.returncode}\n{output}"
         return output
 
