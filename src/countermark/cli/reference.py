@@ -22,8 +22,8 @@ def errors_page() -> str:
         "",
         "Generated from `errors.py`: `python -m countermark.cli.reference errors > docs/reference/errors.md`.",
         "",
-        "DENY is an answer; an exception means that no answer was reached, and the gateway treats it as DENY. What callers see of",
-        "either is in [spec/errors.md](../../spec/errors.md). Commands print an error in one line and exit with 2.",
+        "DENY is an answer; an exception means that no answer was reached, and the gateway treats it as DENY. What callers",
+        "see of either is in [spec/errors.md](../../spec/errors.md). Commands print an error in one line and exit with 2.",
         "",
     ]
     for name, kind in vars(errors).items():
@@ -40,8 +40,8 @@ def clauses_page() -> str:
     lines = [
         "# Clauses of the bundles that ship",
         "",
-        "Generated from `policies/`: `python -m countermark.cli.reference clauses > docs/reference/clauses.md`. The files there have the",
-        "Cedar text and the examples; `countermark policy read` says the same as controlled English.",
+        "Generated from `policies/`: `python -m countermark.cli.reference clauses > docs/reference/clauses.md`. The files",
+        "there have the Cedar text and the examples; `countermark policy read` says the same as controlled English.",
         "",
     ]
     for name in BUNDLES:
