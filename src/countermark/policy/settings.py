@@ -224,7 +224,9 @@ def read_fields(table: Table) -> Mapping[str, Mapping[str, str]]:
             kinds: dict[str, str] = {}
             for path in raw:
                 if not re.fullmatch(_FIELD_PATH, path):
-                    raise inner.error(path, f"expected a field's path like `extra`, got `{path:.60}`", "rename it")
+                    raise inner.error(
+                        path, f"expected a field's path like `extra`, got `{path:.60}`", "rename it"
+                    )
                 kinds[path] = inner.word(path, like="content", pattern="|".join(FIELD_KINDS))
             inner.finish()
             made[api] = MappingProxyType(kinds)
