@@ -25,6 +25,20 @@ def test_the_tutorial_leads_to_a_permit(terminal: Terminal) -> None:
     assert commands.count("python ask.py") == 2
 
 
+def test_the_commands_of_the_readme_lead_to_a_permit(terminal: Terminal) -> None:
+    """The first commands that anybody sees are exactly those that work."""
+    terminal.run("python -m countermark.loopback --port 8787")
+    commands = terminal.run_page("README.md", section="A gateway of your own")
+    assert [command.split()[1] for command in commands] == [
+        "init",
+        "evidence",
+        "evidence",
+        "evidence",
+        "serve",
+    ]
+    assert terminal.run("python ask.py").startswith("done: ")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_how_tos_go_on_from_there(terminal: Terminal) -> None:

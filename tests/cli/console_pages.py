@@ -41,10 +41,13 @@ class Terminal:
     )
     lasting: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def run_page(self, page: str) -> list[str]:
-        """Run a page from top to bottom; returns its commands."""
+    def run_page(self, page: str, *, section: str | None = None) -> list[str]:
+        """Run a page, or one section of it, from top to bottom; returns its commands."""
         commands: list[str] = []
-        for piece in _PIECES.finditer((ROOT / page).read_text()):
+        text = (ROOT / page).read_text()
+        if section is not None:
+            text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+        for piece in _PIECES.finditer(text):
             if piece["name"]:
                 (self.folder / piece["name"]).write_text(self._ported(piece["python"]))
             elif piece["stop"]:
@@ -52,7 +55,7 @@ class Terminal:
             else:
                 for command, expected in _commands(piece["console"]):
                     commands.append(command)
-                    self._expect(command, self._run(command), expected)
+                    self._expect(command, self.run(command), expected)
         return commands
 
     def _ported(self, text: str) -> str:
@@ -60,7 +63,8 @@ class Terminal:
             text = text.replace(shown, real)
         return text
 
-    def _run(self, command: str) -> str:
+    def run(self, command: str) -> str:
+        """Run one command, as on a page; returns what it printed."""
         real = self._ported(command)
         if command.startswith("countermark init"):
             real += f" --port {self.ports['8400']}"  # the default is what the page shows
