@@ -6,6 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# Timing never fails a test: no deadline, and a machine that is slow for a while fails no health check.
+settings.register_profile(
+    "countermark", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("countermark")
+
 HERE = Path(__file__).parent
 
 for part in ("policy", "evidence", "e2e", "pdp", "cli"):
