@@ -12,7 +12,7 @@ from countermark.attestation.envelope import encode_lines, sign_envelope
 from countermark.attestation.statement import make_countersignature, make_statement
 from countermark.demo.world import MODEL, World, make_world
 
-_LIFE = timedelta(days=1)
+_LIFE = timedelta(days=28)
 
 
 def make_folder(folder: Path, upstream_url: str, workloads: int) -> tuple[Path, tuple[str, ...]]:
