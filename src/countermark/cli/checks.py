@@ -32,14 +32,12 @@ from countermark.cli.evidence_list import SOON, filed_at, unverified
 from countermark.cli.working_folder import PEOPLE
 from countermark.clock import format_time, parse_time
 from countermark.config import Settings, read_secret, read_settings
-from countermark.errors import CountermarkError
+from countermark.errors import CountermarkError, PolicyError
 from countermark.evidence.predicates.legal_basis import parse_legal_basis
 from countermark.evidence.standing import newest
 from countermark.oversight.sealing import HoldKey
 from countermark.oversight.words import plain
 from countermark.pdp.terms import Terms
-from countermark.policy.check import check_bundle
-from countermark.policy.finding import Severity
 from countermark.policy.read import listed
 from countermark.policy.settings import Upstream
 from countermark.store.statement_folder import StatementFolder
@@ -167,8 +165,10 @@ def check_trust(patient: Patient) -> Iterator[Finding]:
     try:
         patient.terms = read_terms(settings, now=patient.now)
     except CountermarkError as error:
-        about = "trust root" if "trust" in str(error) or not settings.trust_root_file.exists() else "terms"
-        yield _problem(about, str(error), f"countermark trust status --dir {patient.folder}")
+        if isinstance(error, PolicyError):
+            yield _problem("bundle", str(error), f"countermark policy check {settings.bundle_folder}")
+        else:
+            yield _problem("trust root", str(error), f"countermark trust status --dir {patient.folder}")
         return
     root = patient.terms.root
     end = root.validity.valid_until
@@ -212,13 +212,10 @@ def _own_key(settings: Settings, terms: Terms) -> Iterator[Finding]:
 
 
 def check_terms(patient: Patient) -> Iterator[Finding]:
-    """The bundle is in force, passes its own examples, and its approval lasts."""
+    """The bundle (read, in the dialect, valid: `read_terms` has seen to that) is in force, and its approval lasts."""
     if patient.settings is None or patient.terms is None:
         return
     bundle, folder = patient.terms.bundle, patient.settings.bundle_folder
-    errors = [each for each in check_bundle(folder) if each.severity is Severity.ERROR]
-    for each in errors:
-        yield _problem("bundle", str(each), f"countermark policy check {folder}")
     until = patient.terms.approved_until
     if patient.terms.not_in_force is not None or until is None:
         yield _problem(
@@ -233,7 +230,7 @@ def check_terms(patient: Patient) -> Iterator[Finding]:
             message=f"its approval ends at {format_time(until)}; then everything is denied",
             do=f"every side: countermark policy approve {folder} --key SIDE.pem --days 90",
         )
-    elif not errors:
+    else:
         yield _good("bundle", f"{bundle.name} version {bundle.version}, approved until {format_time(until)}")
 
 
