@@ -21,7 +21,7 @@ from countermark.config import read_settings
 from countermark.decision import Decision, Outcome
 from countermark.errors import MalformedError, SettingsError
 from countermark.evidence.observation import KnownCredential
-from countermark.facts import Level
+from countermark.facts import Facts, Level
 from countermark.pdp.asked import Asked
 from countermark.pdp.decide import decide_whole
 from countermark.pdp.missing import Change, Source, Way, smallest_missing, who_may_give
@@ -53,7 +53,6 @@ class Missing:
         unheld: Roles that the clauses ask for and nobody holds: another side's people.
         with_people: What would be decided if somebody held them.
         ways: Smallest evidence, each with the statements that it takes.
-        needs_people: The ways count on people of `unheld`.
     """
 
     workload: str
@@ -64,7 +63,10 @@ class Missing:
     unheld: tuple[str, ...]
     with_people: Decision
     ways: tuple[tuple[Way, tuple[Needed, ...]], ...]
-    needs_people: bool
+
+    def needs_people(self, way: Way) -> bool:
+        """Whether a way counts on people who aren't there yet."""
+        return any(role in self.unheld for role in way.decision.quorum)
 
 
 def _asked(caller: KnownCredential, terms: Terms, action: Action, model: str, tool: str) -> Asked:
@@ -118,20 +120,20 @@ def find_missing(gateway: Gateway, *, workload: str, action: Action, model: str,
     facts = considered.facts
     unheld = tuple(role for role in roles if role not in terms.root.roles)
     peopled = replace(facts, possible={**facts.possible, **dict.fromkeys(unheld, 1)})
-    found: Sequence[Way] = ()
-    needs_people = False
-    if considered.decision.error is None:
-        for each in (facts, peopled):
-            found = smallest_missing(
-                terms.bundle,
-                lambda asked: decide_whole(judge, action, asked, roles=roles),
-                action=action,
-                facts=each,
-                runner_level=terms.runner_level,
-            )
-            if found or not unheld:
-                break
-            needs_people = True
+
+    def search(on: Facts) -> tuple[Way, ...]:
+        return smallest_missing(
+            terms.bundle,
+            lambda asked: decide_whole(judge, action, asked, roles=roles),
+            action=action,
+            facts=on,
+            runner_level=terms.runner_level,
+        )
+
+    found = search(facts)
+    if unheld and all(way.replaces for way in found):
+        # with people of another side it may be enough to say more, and nothing else than is said now
+        found = (*(way for way in search(peopled) if not way.replaces), *found)
     binding = Change(path="operator.binding", before="unknown", needs=(), kind="credential", replaces=False)
     return Missing(
         workload=workload,
@@ -142,7 +144,6 @@ def find_missing(gateway: Gateway, *, workload: str, action: Action, model: str,
         unheld=unheld,
         with_people=decide_whole(judge, action, peopled, roles=roles),
         ways=_distinct([(way, tuple(_needed(gateway, considered, way, workload, now))) for way in found]),
-        needs_people=needs_people and bool(found),
     )
 
 
@@ -237,7 +238,7 @@ def _document(found: Missing) -> dict[str, Any]:
             {
                 "outcome": way.decision.outcome.name,
                 "quorum": dict(way.decision.quorum),
-                "needs_people_of_another_side": found.needs_people,
+                "needs_people_of_another_side": found.needs_people(way),
                 "replaces": way.replaces,
                 "statements": [
                     {
@@ -332,9 +333,9 @@ def _counterpart_lines(found: Missing) -> Iterator[str]:
     """The other side's people, where clauses ask for them and there is no such side yet."""
     if not found.unheld:
         return
-    if found.needs_people or found.with_people.outcome is not found.decision.outcome:
-        yield (
-            f"Clauses ask for people of another side, and nobody holds these roles: {listed(found.unheld, 'and')}. "
-            "Until you invite a"
-        )
-        yield "counterpart whose people hold them (docs/how-to/two-sides.md), no statement of yours gets past that."
+    if (
+        any(found.needs_people(way) for way, _ in found.ways)
+        or found.with_people.outcome is not found.decision.outcome
+    ):
+        yield f"Nobody holds these roles: {listed(found.unheld, 'and')}. What asks for their people is not permitted until a"
+        yield "charter names some: those of another side by inviting a counterpart (docs/how-to/two-sides.md)."
