@@ -86,7 +86,19 @@ _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 """Ten bits as two characters of RFC 4648's base32, in lower case."""
 
 
+_POOL_IDS = 64
+_pool: list[bytes] = []
+"""Random bytes drawn ahead: each call of the system lets go of the interpreter, and waits to get it back."""
+
+
+def _random16() -> bytes:
+    if not _pool:
+        drawn = secrets.token_bytes(16 * _POOL_IDS)
+        _pool.extend(drawn[start : start + 16] for start in range(0, len(drawn), 16))
+    return _pool.pop()
+
+
 def new_id(prefix: str) -> str:
     """A fresh id: `prefix`, `_` and 128 random bits in lower-case base32."""
-    number = int.from_bytes(secrets.token_bytes(16)) << 2
+    number = int.from_bytes(_random16()) << 2
     return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ class Gathered:
         record: The observation as the entry holds it: no content, enough to appraise again.
         purpose: The purpose on the best word there is, for brakes; `unknown` where nobody says.
         values: `view.name` to value, for exactly the views that the bundle's clauses read.
+        remembered: The same object is given for the next such request, so that what follows from it can be kept.
     """
 
     appraisal: Appraisal
@@ -45,6 +46,7 @@ class Gathered:
     record: Mapping[str, Any]
     purpose: str
     values: Mapping[str, FactValue]
+    remembered: bool = False
 
 
 class Gatherer:
@@ -92,7 +94,7 @@ class Gatherer:
         if known is not None and known[0] is appraiser:
             self._known.move_to_end(key)
             return known[1]
-        gathered = self._observe(asked, appraiser, kinds)
+        gathered = replace(self._observe(asked, appraiser, kinds), remembered=True)
         self._known[key] = (appraiser, gathered)
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)

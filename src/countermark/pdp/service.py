@@ -38,9 +38,19 @@ from countermark.pdp.on_file import StatementsOnFile
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms
 from countermark.request import Action
-from countermark.tlog.entry import encode_entry, keyed_digest
+from countermark.tlog.entry import EntryTemplate, encode_entry, keyed_digest
 from countermark.tlog.log import Log
 
+MAX_SETTLED = 1024
+_HOLES = (
+    ("at",),
+    ("id",),
+    ("action_digest",),
+    ("seen", "parts"),
+    ("seen", "bytes"),
+    ("seen", "hmac_sha256"),
+)
+"""What differs between two entries on the same facts."""
 MAX_RECENT = 4096
 """Entries kept in memory for callers who ask about a decision that they just got."""
 
@@ -93,6 +103,8 @@ class Service:
         self._last = last_entry_at
         self.on_file_at = on_file_at
         self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+        self._settled: dict[int, Considered] = {}
+        self._templates: dict[int, tuple[Considered, tuple[int | None, str], EntryTemplate]] = {}
         self._possible: dict[tuple[str, frozenset[str]], Mapping[str, int]] = {}
         self._possible_at: datetime | None = None
 
@@ -113,6 +125,13 @@ class Service:
         # (1) what is known
         self.statements.refresh(now)
         gathered = self.gatherer.gather(asked, now=now)
+        settled = self._settled.get(id(gathered))
+        if (
+            settled is not None
+            and settled.gathered is gathered
+            and self._refusal(asked, gathered, now) is None
+        ):
+            return settled
         roles = self.terms.bundle.approvals
         possible = self._possible_approvers(asked.caller, now)
         facts = Facts(values=gathered.values, approvals=dict.fromkeys(roles, 0), possible=possible)
@@ -126,7 +145,13 @@ class Service:
         judge = self.judge(asked.caller.workload, asked.resource, now)
         decision = decide_whole(judge, asked.action, facts, roles=roles)
         if decision.outcome is not Outcome.HOLD:
-            return Considered(gathered=gathered, facts=facts, decision=self._dated(decision, gathered))
+            considered = Considered(gathered=gathered, facts=facts, decision=self._dated(decision, gathered))
+            if decision.outcome is Outcome.PERMIT and gathered.remembered:
+                # neither approvals nor observe rules can change it, so the same facts are decided once
+                if len(self._settled) >= MAX_SETTLED:
+                    self._settled.clear()
+                self._settled[id(gathered)] = considered
+            return considered
         count = self.desk.count(asked, decision, facts, root=self.terms.root, now=now)
         if count is None or not any(count.counts.values()):
             notes = tuple(item.reason for item in count.ignored) if count is not None else ()
@@ -215,8 +240,7 @@ class Service:
             considered = replace(considered, consumes=())
         # (3) the entry. INVARIANT: durable before anything is released
         decision_id = new_id("d")
-        entry = self._entry(asked, considered, decision, decision_id, now, hold.hold_id if hold else None)
-        data = _encoded(entry)
+        data = self._written(asked, considered, decision, decision_id, now, hold.hold_id if hold else None)
         index = await self.log.append(data)
         self._recent[decision_id] = (index, data)
         if len(self._recent) > MAX_RECENT:
@@ -233,6 +257,41 @@ class Service:
             values=considered.facts.values,
             relations=tuple(str(each) for each in considered.gathered.appraisal.relations),
             notes=considered.notes,
+        )
+
+    def _written(
+        self,
+        asked: Asked,
+        considered: Considered,
+        decision: Decision,
+        decision_id: str,
+        now: datetime,
+        hold_id: str | None,
+    ) -> bytes:
+        """The encoded entry; where the same was considered before, only what differs is written anew.
+
+        Raises:
+            LogError: More than one entry can name.
+        """
+        settled = self._settled.get(id(considered.gathered)) is considered and decision is considered.decision
+        if not settled or asked.parent is not None:
+            return _encoded(self._entry(asked, considered, decision, decision_id, now, hold_id))
+        known = self._templates.get(id(considered))
+        if known is None or known[0] is not considered or known[1] != (self.on_file_at, asked.upstream):
+            entry = self._entry(asked, considered, decision, decision_id, now, hold_id)
+            if len(self._templates) >= MAX_SETTLED:
+                self._templates.clear()
+            known = (considered, (self.on_file_at, asked.upstream), EntryTemplate(entry, _HOLES))
+            self._templates[id(considered)] = known
+        return known[2].fill(
+            (
+                format_time(now),
+                decision_id,
+                keyed_digest(self._digest_key, asked.digest),
+                asked.parts,
+                asked.size,
+                keyed_digest(self._digest_key, asked.sha256),
+            )
         )
 
     def _entry(
@@ -283,6 +342,10 @@ class Service:
         }
         entry.update({key: value for key, value in optional.items() if value})
         return entry
+
+    def entry_time(self) -> str:
+        """The time as an entry that is made now says it."""
+        return format_time(self.now())
 
     async def record(self, entry: Mapping[str, Any]) -> int:
         """Append an entry that is not a decision; the time and the gateway are added."""

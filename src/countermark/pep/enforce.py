@@ -184,7 +184,7 @@ class Enforcer:
 
     def _count(self, answered: Answered, action: Action) -> None:
         decision = answered.decision
-        self._metrics.decisions.labels(action.value, decision.outcome.name, decision.enforced.name).inc()
+        self._metrics.count_decision(action.value, decision.outcome.name, decision.enforced.name)
 
     def read(
         self, caller: KnownCredential, headers: Mapping[str, str], body: bytes

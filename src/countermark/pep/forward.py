@@ -7,10 +7,8 @@ until every one of them is permitted. The caller's leaving cancels the upstream;
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +16,7 @@ from countermark.attestation.keys import PrivateKey
 from countermark.errors import LogError, MalformedError, StoreError, UpstreamError
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
+from countermark.pep.answer_log import AnswerLog, SeenAnswer
 from countermark.pep.calls import CallDecider
 from countermark.pep.headers import released_answer_headers
 from countermark.pep.http import CallerLeftError, Message, Receive, Send, caller_left, send_answer
@@ -30,17 +29,6 @@ from countermark.strictjson import parse_object
 from countermark.upstream import PERMIT_HEADER, encode_permit
 
 MAX_ERROR_BYTES = 1 << 20
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What was seen of an answer so far."""
-
-    parts: int = 0
-    size: int = 0
-    calls: int = 0
-    finish: tuple[str, ...] = ()
-    digest: Any = field(default_factory=hashlib.sha256)
 
 
 class _CallerWatch:
@@ -93,6 +81,7 @@ class Forwarder:
         self._metrics = metrics
         self._permit_key = permit_key
         self._upstream_keys = upstream_keys
+        self._answers = AnswerLog(service)
 
     @property
     def _bundle(self) -> Bundle:
@@ -131,7 +120,7 @@ class Forwarder:
             if not watch.left:
                 raise  # the server is stopping
             watch.work.uncancel()
-            self._record(answered, _Tally(), complete=False, error="the caller left")
+            self._answers.record(answered, SeenAnswer(), complete=False, error="the caller left")
             raise CallerLeftError("the caller left before its answer was whole") from error
         finally:
             watch.stop()
@@ -196,11 +185,11 @@ class Forwarder:
     async def _error(self, answer: UpstreamAnswer, answered: Answered, send: Send) -> Refusal | None:
         """Pass on an upstream's error, so that the client's own handling of 429 and 5xx works."""
         body = await _read_all(answer, MAX_ERROR_BYTES)
-        tally = _Tally(parts=1, size=len(body), digest=hashlib.sha256(body))
+        tally = SeenAnswer(parts=1, size=len(body), digest=hashlib.sha256(body))
         if not 400 <= answer.status <= 599 or not _is_error(body):
             raise UpstreamError(f"expected an answer of the upstream's API, got status {answer.status}")
         self._metrics.upstream.labels("error").inc()
-        self._record(answered, tally, complete=True, status=answer.status)
+        self._answers.record(answered, tally, complete=True, status=answer.status)
         await send_answer(send, answer.status, body, self._answer_headers(answer, answered))
         return None
 
@@ -219,7 +208,7 @@ class Forwarder:
             read = wire.read_answer(body, limits=self._answer_limits())
         except MalformedError as error:
             raise UpstreamError(f"the upstream's answer can't be read: {error}") from error
-        tally = _Tally(
+        tally = SeenAnswer(
             parts=read.seen.parts,
             size=len(body),
             calls=len(read.calls),
@@ -232,10 +221,10 @@ class Forwarder:
             except (LogError, StoreError) as error:
                 raise UpstreamError(f"no decision on a tool call can be recorded: {error}") from error
             if refusal is not None:
-                self._record(answered, tally, complete=True, status=200, released=False)
+                self._answers.record(answered, tally, complete=True, status=200, released=False)
                 return refusal
         self._metrics.upstream.labels("answer").inc()
-        self._record(answered, tally, complete=True, status=200)
+        self._answers.record(answered, tally, complete=True, status=200)
         await send_answer(send, 200, body, self._answer_headers(answer, answered))
         return None
 
@@ -250,7 +239,7 @@ class Forwarder:
     ) -> Refusal | None:
         """Release a stream piece by piece; calls wait for their decisions, and the first refusal ends it."""
         reader = wire.stream_reader(limits=self._answer_limits())
-        tally = _Tally()
+        tally = SeenAnswer()
         started = False
         ending: tuple[ErrorKind, str, Mapping[str, Any] | None] | None = None
         complete = False
@@ -300,7 +289,7 @@ class Forwarder:
         except (LogError, StoreError) as error:
             ending = (ErrorKind.UNAVAILABLE, f"no decision on a tool call can be recorded: {error}", None)
         self._metrics.upstream.labels("stream" if ending is None else "failed").inc()
-        self._record(
+        self._answers.record(
             answered,
             tally,
             complete=complete and ending is None,
@@ -328,39 +317,6 @@ class Forwarder:
         ]
         headers.append((b"countermark-decision", answered.id.encode()))
         return headers
-
-    def _record(
-        self,
-        answered: Answered,
-        tally: _Tally,
-        *,
-        complete: bool,
-        status: int | None = None,
-        released: bool = True,
-        error: str | None = None,
-    ) -> None:
-        entry: dict[str, Any] = {
-            "kind": "answer",
-            "decision": answered.id,
-            "complete": complete,
-            "seen": {
-                "parts": tally.parts,
-                "bytes": tally.size,
-                "hmac_sha256": self._service.digest(tally.digest.hexdigest()),
-            },
-        }
-        optional = {
-            "status": status,
-            "calls": tally.calls,
-            "finish": list(tally.finish),
-            "withheld": not released,
-            "error": error[:300] if error else None,
-        }
-        entry.update({key: value for key, value in optional.items() if value})
-        with contextlib.suppress(
-            LogError
-        ):  # the decision is durable; a log that has failed stops the next request
-            self._service.record_later(entry)
 
 
 async def _pieces(reader: Any, answer: UpstreamAnswer) -> Any:

@@ -11,6 +11,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._decision_children: dict[tuple[str, str, str], Counter] = {}
         self.decisions = Counter(
             "countermark_decisions_total",
             "Decisions that are durable in the log",
@@ -42,6 +43,14 @@ class Metrics:
             "countermark_evidence_expiring", "Statements that expire within a week", registry=self.registry
         )
         self.log_size = Gauge("countermark_log_entries", "Durable entries of the log", registry=self.registry)
+
+    def count_decision(self, action: str, outcome: str, enforced: str) -> None:
+        """Count one decision that is durable."""
+        key = (action, outcome, enforced)
+        child = self._decision_children.get(key)
+        if child is None:
+            child = self._decision_children[key] = self.decisions.labels(*key)
+        child.inc()
 
     def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
