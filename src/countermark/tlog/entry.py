@@ -22,6 +22,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from countermark.errors import MalformedError, TooLargeError
@@ -118,6 +119,14 @@ def parse_entry(data: bytes) -> dict[str, Any]:
     return entry
 
 
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """HMAC with the key taken in already; copied for each digest. Unlike the one-shot call it keeps the interpreter."""
+    return hmac.new(key, digestmod="sha256")
+
+
 def keyed_digest(key: bytes, sha256_hex: str) -> str:
     """The digest that the log holds in place of a body's own SHA-256: HMAC-SHA256 under the gateway's digest key."""
-    return hmac.digest(key, bytes.fromhex(sha256_hex), "sha256").hex()
+    keyed = _keyed(key).copy()
+    keyed.update(bytes.fromhex(sha256_hex))
+    return keyed.hexdigest()
