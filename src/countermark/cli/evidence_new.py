@@ -98,7 +98,7 @@ def _ask(field: Field) -> str:
     parts += ["or none"] if field.may_be_empty else []
     hint = f" ({', '.join(parts)})" if parts else ""
     while True:
-        answer: str = click.prompt(f"{field.question}{hint}", err=True)
+        answer: str = click.prompt(f"{field.question}{hint}", prompt_suffix=" ", err=True)
         try:
             field.read(answer)
         except MalformedError as error:
@@ -108,7 +108,7 @@ def _ask(field: Field) -> str:
 
 
 def _ask_one_of(question: str, options: tuple[str, ...]) -> str:
-    answer: str = click.prompt(question, type=click.Choice(options), err=True)
+    answer: str = click.prompt(question, type=click.Choice(options), prompt_suffix=" ", err=True)
     return answer
 
 
@@ -145,7 +145,10 @@ def _instrument(given: Mapping[str, Any]) -> dict[str, Any] | None:
 def _workloads(kind: str, given: Mapping[str, Any], person: Person, *, asks: bool) -> list[str]:
     named = [item for item in given["workload"] if item]
     if not named and asks:
-        named = [item.strip() for item in click.prompt("About which workload?", err=True).split(",")]
+        named = [
+            item.strip()
+            for item in click.prompt("About which workload?", prompt_suffix=" ", err=True).split(",")
+        ]
     if not named:
         raise MalformedError("expected --workload, for example `--workload office`")
     if len(named) > 1 and kind not in MANY_WORKLOADS:
@@ -226,7 +229,7 @@ def _numbered(
 
 
 def _said(
-    kind: str, given: Mapping[str, Any], filled: dict[str, Any], place: Place, person: Person, *, asks: bool
+    kind: str, given: Mapping[str, Any], filled: dict[str, Any], place: Place, workloads: list[str]
 ) -> _Said:
     if kind == "status":
         if given["statement"] is None:
@@ -237,7 +240,6 @@ def _said(
         return _Said(
             name=about.subject.name, descriptor={"statement": about.sha256}, content={"status": "good"}
         )
-    workloads = _workloads(kind, given, person, asks=asks)
     if kind in MANY_WORKLOADS:
         return _numbered(kind, given, filled, workloads, place)
     if kind == "credential":
@@ -261,8 +263,10 @@ def _run(kind: str, given: dict[str, Any]) -> None:
     card = read_card(given["from_file"], kind) if given["from_file"] is not None else None
     if card is not None:
         click.echo(card_words(card, given["from_file"]), err=True)
+    person = place.root.persons[signers[0].person]
+    workloads = [] if kind == "status" else _workloads(kind, given, person, asks=asks)
     filled = fill(kind, given, card.values if card else {}, _ask if asks else None)
-    said = _said(kind, given, filled, place, place.root.persons[signers[0].person], asks=asks)
+    said = _said(kind, given, filled, place, workloads)
     basis, interest = ask_basis_and_interest(given["basis"], given["interest"], asks=asks)
     statement = draft(
         place,

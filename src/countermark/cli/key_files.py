@@ -36,10 +36,12 @@ def read_public(path: Path) -> PublicKey:
     """
     if path.name.endswith(".pem"):
         return PrivateKey.load(path).public
-    document = parse_object(read_file(path), max_bytes=MAX_PUBLIC_BYTES)
-    if "key" not in document:
-        return PublicKey.from_dict(document)
-    key = PublicKey.from_dict(document["key"])
+    data = read_file(path)
+    try:
+        document = parse_object(data, max_bytes=MAX_PUBLIC_BYTES)
+        key = PublicKey.from_dict(document.get("key", document))
+    except MalformedError as error:
+        raise MalformedError(f"expected a public key in `{path}`: {error}") from error
     if document.get("keyid", key.keyid) != key.keyid:
         raise MalformedError(f"expected the key id `{key.keyid}` in `{path}`, got another one")
     return key
