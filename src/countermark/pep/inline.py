@@ -18,6 +18,8 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}[\r\n]*")
 _TEXT_MEDIA: Final = re.compile(
     r"text/[a-z0-9.+-]+|application/(?:[a-z0-9.+-]+\+)?(?:json|jsonl|xml|yaml|toml|csv)", re.I
 )
+_SEALED: Final = "sealed/"
+"""Leads what the model's maker sealed; never a media type, which a caller chooses."""
 _DATA_URL: Final = re.compile(r"data:([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)(;charset=utf-8)?;base64,", re.I)
 
 
@@ -30,7 +32,7 @@ def sealed(label: str) -> Leaf:
                 raise MalformedError(f"expected a string at `{path}`, got {described(value)}")
             if _BASE64.fullmatch(value):
                 if value:
-                    out.unread.append(f"sealed/{label}")
+                    out.unread.append(_SEALED + label)
             else:
                 out.texts.append(value)
 
@@ -47,8 +49,11 @@ def gather_file(media: str, encoded: str, path: str, out: Gathered) -> None:
     """An inline file: text media are decoded and read, others counted as unread.
 
     Raises:
+        NotCarriedError: A media type that would pass for what the model's maker sealed, which no caller writes.
         MalformedError: Not base64, or text that is not UTF-8.
     """
+    if media.lower().startswith(_SEALED):
+        raise NotCarriedError(path, f"expected a registered media type, got `{media[:60]}`")
     if not _BASE64.fullmatch(encoded):
         raise MalformedError(f"expected base64 at `{path}`")
     media = media.lower()
