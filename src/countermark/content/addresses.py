@@ -50,13 +50,18 @@ _FILE_ENDING: Final = re.compile(
     r"|odt|pdf|pem|png|pptx?|pyc|sha256|sql|svg|tar|tgz|tmp|toml|tsx?|txt|wav|webp|xlsx?|xml|ya?ml",
     re.IGNORECASE,
 )
-_NUMBER: Final = re.compile(r"0x[0-9a-f]{1,8}|\d{1,10}")
+_PART: Final = r"(?:0[xX][0-9A-Fa-f]{1,8}|[0-9]{1,11})"
+_LOOSE: Final = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}\.?")
+_HEXADECIMAL: Final = re.compile(rf"(?<![\w.])(?=[\d.]*0[xX])({_PART}(?:\.{_PART}){{3}})(?![\w]|\.\w)")
 
 
 def find_addresses(text: str) -> Iterator[str]:
     """Yield every address, network and host name in a folded text; some more than once."""
     if "." in text:
         yield from _find_ipv4(text)
+        if "0x" in text or "0X" in text:
+            for match in _HEXADECIMAL.finditer(text):
+                yield from _loose(match[1])
         for match in _HOST.finditer(text):
             name = match[1]
             if not _FILE_ENDING.fullmatch(name.rpartition(".")[2]):
@@ -97,11 +102,32 @@ def _host(name: str) -> str:
 def _url_host(host: str) -> Iterator[str]:
     if host.startswith("["):
         yield from _find_ipv6(host[1:-1])
-    elif _NUMBER.fullmatch(host.lower()) and int(host, 0 if host[:2].lower() == "0x" else 10) < 2**32:
-        # `http://2130706433/` is `127.0.0.1` to every resolver
-        yield str(IPv4Address(int(host, 0 if host[:2].lower() == "0x" else 10)))
+    elif _LOOSE.fullmatch(host):
+        yield from _loose(host)
     elif not re.fullmatch(r"[\d.*]+", host):
         yield _host(host)
+
+
+def _loose(written: str) -> Iterator[str]:
+    """The address that `2130706433`, `127.1`, `0x7f.0.0.1` and `0177.1` are to a resolver: one to four parts, of which
+    the last fills what is left.
+
+    Source: POSIX, `inet_addr`; WHATWG URL, section 3.5 (IPv4 parser).
+    """
+    parts = written.removesuffix(".").split(".")
+    for leading_zero in (8, 10):  # `010` is 8 to most, and 10 to some
+        try:
+            *lead, last = (_part(part, leading_zero) for part in parts)
+        except ValueError:  # `09` is no octal number
+            continue
+        if max(lead, default=0) < 256 and last < 256 ** (4 - len(lead)):
+            yield str(IPv4Address(sum(part << (24 - 8 * place) for place, part in enumerate(lead)) + last))
+
+
+def _part(written: str, leading_zero: int) -> int:
+    if written[:2].lower() == "0x":
+        return int(written, 16)
+    return int(written, leading_zero if len(written) > 1 and written[0] == "0" else 10)
 
 
 def _find_ipv4(text: str) -> Iterator[str]:

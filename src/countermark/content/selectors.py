@@ -5,18 +5,21 @@ engagement), so a false hit costs a HOLD or DENY where a missed one costs the pr
 spelling; a telephone number without its country can't be, so it lies outside of every order.
 
 Text is folded first: compatibility forms (NFKC), characters without width removed, digits of all scripts to ASCII,
-`[.]`, `(at)` and the like to what they stand for. What an encoding hides (base64, a cipher, words for digits) is not
-found.
+`[.]`, `(at)` and the like to what they stand for. Where a text holds escapes (`\\u002e`, `%2e`, `&#46;`), it is searched
+as it stands and as they read. What another encoding hides (base64, a cipher, words for digits) is not found, nor what is
+cut in two by the border between two texts.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from countermark.content.addresses import find_addresses, without_addresses
 
@@ -96,6 +99,28 @@ def _ascii_digit(match: re.Match[str]) -> str:
     return match[0] if digit is None else str(digit)
 
 
+_ESCAPED: Final = re.compile(r"\\(?:u(?![dD][89A-Fa-f])([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")
+_ESCAPED_TWICE: Final = 2
+"""How many times escapes are read, one inside the other."""
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1] or match[2], 16))
+
+
+def spellings(text: str) -> Iterator[str]:
+    """A text folded as it stands and, where it holds escapes, as they read: a reader may take it either way."""
+    yield fold(text)
+    for _ in range(_ESCAPED_TWICE):
+        if "\\" not in text and "%" not in text and "&" not in text:
+            return
+        read = html.unescape(unquote(_ESCAPED.sub(_unescaped, text)))
+        if read == text:
+            return
+        text = read
+        yield fold(text)
+
+
 _AT_HOST: Final = re.compile(r"@([\w-]{1,63}(?:\.[\w-]{1,63})*)")
 _LOCAL_PART: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}\Z")
 _LONGEST_LOCAL_PART: Final = 64  # RFC 5321, section 4.5.3.1.1
@@ -154,8 +179,8 @@ def find_selectors(texts: Iterable[str], account_patterns: Sequence[AccountPatte
     """
     persons: set[str] = set()
     addresses: set[str] = set()
-    for written in texts:
-        text = fold(written)
+    for spelled in (each for written in texts for each in spellings(written)):
+        text = spelled
         if "@" in text:
             persons.update(_emails(text))
         addresses.update(find_addresses(text))
