@@ -13,6 +13,7 @@ from countermark.oversight.action import action_digest, call_descriptor
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
 from countermark.pep.callers import Callers
+from countermark.pep.fields import number_texts
 from countermark.pep.reading import ErrorKind, Limits, ToolCall, parse_arguments
 from countermark.pep.refusal import Refusal, refusal_of
 from countermark.request import Action
@@ -121,7 +122,7 @@ def strings_of(value: Any) -> Iterator[str]:
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int | float):
-        yield str(value)
+        yield from number_texts(value)
     elif isinstance(value, Mapping):
         for key, child in value.items():
             yield str(key)

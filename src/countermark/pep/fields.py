@@ -196,6 +196,13 @@ NAME: Final = Leaf(
 )
 
 
+def number_texts(value: float) -> tuple[str, ...]:
+    """A number as texts: `1.5550199e7` is also written `15550199`, the form in which a telephone number is found."""
+    if type(value) is float and value.is_integer():
+        return (str(value), str(int(value)))
+    return (str(value),)
+
+
 def gather_tree(value: Any, texts: list[str]) -> None:
     """Put every string, key and number of a JSON value among the texts.
 
@@ -214,7 +221,7 @@ def gather_tree(value: Any, texts: list[str]) -> None:
             elif kind is list:
                 below.extend(node)
             elif kind is int or kind is float:
-                texts.append(str(node))
+                texts.extend(number_texts(node))
         level = below
 
 
