@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from countermark.errors import StoreError
+from countermark.tlog.durable import make_folder, sync_folder
 
 _NAME = re.compile(r"[0-9a-f]{64}\.jsonl")
 
@@ -56,17 +57,19 @@ class StatementFolder:
 
 
 def write_durably(target: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write `data` to `target` so that after a crash there is the old file or the new one, never a part."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write `data` to `target` so that after a crash there is the old file or the new one, never a part.
+
+    Two processes may write the same file at once (a command and a gateway): each goes by a temporary name of its own.
+
+    Raises:
+        OSError: The disk is full, or failed.
+    """
+    make_folder(target.parent)
     beside = target.with_name(f".{target.name}.{os.getpid()}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)
