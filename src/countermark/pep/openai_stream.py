@@ -17,6 +17,8 @@ from countermark.pep.reading import Limits, ToolCall
 from countermark.pep.sse import EventReader
 
 _DONE: Final = b"[DONE]"
+_MORE: Final = {"function": "arguments", "custom": "input"}
+"""Per type of call, the field whose deltas are joined."""
 _LEGACY: Final = -1  # index of the one call of the older `function_call`
 
 
@@ -24,10 +26,16 @@ _LEGACY: Final = -1  # index of the one call of the older `function_call`
 class _Growing:
     """A call of which only some deltas have come."""
 
-    custom: bool = False
+    kind: str = ""
     call_id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+
+    def be(self, kind: str) -> None:
+        if self.kind not in {"", kind}:
+            # clients differ: some go by the type, some by the field that is there
+            raise MalformedError(f"expected one type for a tool call, got `{self.kind}` and `{kind}`")
+        self.kind = kind
 
     def add(self, call_id: str, name: str, more: str) -> None:
         if call_id and self.call_id not in {"", call_id}:
@@ -81,12 +89,15 @@ class ChatStream(EventReader):
         if (calls or legacy) and index in self.finish:
             raise MalformedError(f"expected no tool call of choice {index} after its end")
         for call in calls:
-            part, more = call.get("function"), "arguments"
-            if part is None and call.get("custom") is not None:
-                part, more = call["custom"], "input"
-            part = part or {}
-            growing = self._grow((index, call["index"]), custom=more == "input")
-            growing.add(call.get("id") or "", part.get("name") or "", part.get(more) or "")
+            growing = self._grow((index, call["index"]))
+            growing.add(call.get("id") or "", "", "")
+            if call.get("type") is not None:
+                growing.be(call["type"])
+            for kind, more in _MORE.items():
+                part = call.get(kind)
+                if part is not None:
+                    growing.be(kind)
+                    growing.add("", part.get("name") or "", part.get(more) or "")
         if legacy:
             self._grow((index, _LEGACY)).add("", legacy.get("name") or "", legacy.get("arguments") or "")
         reason = choice.get("finish_reason")
@@ -94,12 +105,11 @@ class ChatStream(EventReader):
             self.finish[index] = reason
             self._complete(index)
 
-    def _grow(self, key: tuple[int, int], *, custom: bool = False) -> _Growing:
+    def _grow(self, key: tuple[int, int]) -> _Growing:
         growing = self._growing.get(key)
         if growing is None:
             self.open.add(key)
-            growing = self._growing[key] = _Growing(custom=custom)
-        growing.custom = growing.custom or custom
+            growing = self._growing[key] = _Growing()
         return growing
 
     def _complete(self, choice: int | None) -> None:
@@ -116,6 +126,6 @@ class ChatStream(EventReader):
                     index=max(key[1], 0),
                     call_id=growing.call_id,
                     name=growing.name,
-                    arguments=json.dumps(said) if growing.custom else said,
+                    arguments=json.dumps(said) if growing.kind == "custom" else said,
                 )
             )
