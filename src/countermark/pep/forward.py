@@ -29,6 +29,8 @@ from countermark.strictjson import parse_object
 from countermark.upstream import PERMIT_HEADER, encode_permit
 
 MAX_ERROR_BYTES = 1 << 20
+_ERROR_FIELDS = frozenset({"error", "type", "request_id", "object", "message", "code", "param", "status"})
+"""What stands in an error's body, of both APIs and of self-hosted servers; with anything else it isn't one."""
 
 
 class _CallerWatch:
@@ -341,4 +343,4 @@ def _is_error(body: bytes) -> bool:
         document = parse_object(body, max_bytes=MAX_ERROR_BYTES)
     except MalformedError:
         return False
-    return isinstance(document.get("error"), dict)
+    return isinstance(document.get("error"), dict) and document.keys() <= _ERROR_FIELDS
