@@ -108,6 +108,7 @@ class Forwarder:
             CallerLeftError: The caller left; the upstream was cancelled.
         """
         watch = _CallerWatch(receive)
+        seen = SeenAnswer()
         try:
             return await self._exchange(
                 wire,
@@ -117,12 +118,15 @@ class Forwarder:
                 answered=answered,
                 body=body,
                 send=watch.sends(send),
+                seen=seen,
             )
         except asyncio.CancelledError as error:
+            # with what was released until then: leaving before the last byte takes nothing out of the log
+            why = "the caller left" if watch.left else "the gateway is stopping"
+            self._answers.record(answered, seen, complete=False, error=why)
             if not watch.left:
-                raise  # the server is stopping
+                raise
             watch.work.uncancel()
-            self._answers.record(answered, SeenAnswer(), complete=False, error="the caller left")
             raise CallerLeftError("the caller left before its answer was whole") from error
         finally:
             watch.stop()
@@ -158,6 +162,7 @@ class Forwarder:
         answered: Answered,
         body: bytes,
         send: Send,
+        seen: SeenAnswer,
     ) -> Refusal | None:
         upstream = self._bundle.upstreams[asked.upstream]
         limits = self._bundle.limits
@@ -179,7 +184,7 @@ class Forwarder:
             if answer.status != 200:
                 return await self._error(answer, answered, send)
             if reading.stream:
-                return await self._stream(wire, calls, answer, asked, answered, send)
+                return await self._stream(wire, calls, answer, asked, answered, send, seen)
             return await self._whole(wire, calls, answer, asked, answered, send)
         finally:
             await answer.aclose()
@@ -238,10 +243,10 @@ class Forwarder:
         asked: Asked,
         answered: Answered,
         send: Send,
+        tally: SeenAnswer,
     ) -> Refusal | None:
         """Release a stream piece by piece; calls wait for their decisions, and the first refusal ends it."""
         reader = wire.stream_reader(limits=self._answer_limits())
-        tally = SeenAnswer()
         started = False
         ending: tuple[ErrorKind, str, Mapping[str, Any] | None] | None = None
         complete = False
