@@ -34,6 +34,7 @@ from countermark.pdp.asked import Answered, Asked, new_id
 from countermark.pdp.decide import Judge, decide_approved, decide_whole
 from countermark.pdp.desk import Desk
 from countermark.pdp.gather import Gathered, Gatherer
+from countermark.pdp.missing import Way, smallest_missing
 from countermark.pdp.on_file import StatementsOnFile
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms
@@ -51,6 +52,7 @@ _HOLES = (
     ("seen", "hmac_sha256"),
 )
 """What differs between two entries on the same facts."""
+MAX_MISSING_STEPS = 500
 MAX_RECENT = 4096
 """Entries kept in memory for callers who ask about a decision that they just got."""
 
@@ -360,6 +362,21 @@ class Service:
     def digest(self, sha256: str) -> str:
         """A body's digest as the log holds it."""
         return keyed_digest(self._digest_key, sha256)
+
+    def missing(self, asked: Asked, considered: Considered, now: datetime) -> tuple[Way, ...]:
+        """The smallest evidence that would give a better answer; a short search, since the gateway's own loop waits."""
+        judge = self.judge(asked.caller.workload, asked.resource, now)
+        roles = self.terms.bundle.approvals
+        if considered.decision.error is not None:
+            return ()
+        return smallest_missing(
+            self.terms.bundle,
+            lambda facts: decide_whole(judge, asked.action, facts, roles=roles),
+            action=asked.action,
+            facts=considered.facts,
+            runner_level=self.terms.runner_level,
+            max_steps=MAX_MISSING_STEPS,
+        )
 
     def explain(self, asked: Asked) -> Considered:
         """What would be decided now, and why, without acting.

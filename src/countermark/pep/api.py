@@ -21,7 +21,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from countermark.attestation.envelope import parse_envelope
 from countermark.attestation.keys import PublicKey
 from countermark.attestation.statement import parse_statement
 from countermark.attestation.verify import verify_statement
-from countermark.clock import format_time
 from countermark.errors import (
     CountermarkError,
     CredentialError,
@@ -44,7 +42,6 @@ from countermark.errors import (
     TrustError,
     UnknownHoldError,
 )
-from countermark.evidence.observation import KnownCredential
 from countermark.evidence.possession import NonceStore, verify_possession
 from countermark.oversight.approval import Verdict, parse_approval
 from countermark.oversight.hold import (
@@ -55,12 +52,18 @@ from countermark.oversight.hold import (
     hold_to_dict,
     unseal_content,
 )
-from countermark.oversight.shown import fact_to_dict
-from countermark.pdp.on_file import Filed, StatementStore
-from countermark.pdp.service import Considered, Service
+from countermark.pdp.on_file import StatementStore
+from countermark.pdp.service import Service
 from countermark.pdp.state import SuspensionStore
 from countermark.pdp.suspensions import verify_taken
 from countermark.pep.callers import Callers
+from countermark.pep.documents import (
+    Visitor,
+    considered_document,
+    filed_document,
+    suspension_document,
+    visitor_document,
+)
 from countermark.pep.enforce import Enforcer
 from countermark.pep.http import (
     CallerLeftError,
@@ -77,27 +80,6 @@ from countermark.tlog.entry import parse_entry
 
 PREFIX = "/countermark/v1/"
 MAX_SUBMISSION_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
-    """Who calls the API: a person of the trust root, a workload, or neither: a side or this gateway's own runner.
-
-    Sides and runners may bring what others signed, and see what every party of the trust root may see.
-
-    Attributes:
-        roles: Roles of the person; empty for all others.
-    """
-
-    person: str | None
-    party: str
-    roles: frozenset[str]
-    workload: KnownCredential | None
-
-    @property
-    def may_explain(self) -> bool:
-        """Persons of the trust root may; workloads where their credential says so."""
-        return self.person is not None or (self.workload is not None and self.workload.may_explain)
 
 
 class _Answer(Exception):  # noqa: N818 - not an error: how a handler answers with another status than 200
@@ -165,12 +147,12 @@ class Api:
         visitor = await self._visitor(scope, headers, body, now)
         match (method, *parts):
             case ("GET", "whoami"):
-                return 200, _visitor_document(visitor)
+                return 200, visitor_document(visitor)
             case ("GET", "terms"):
                 return 200, self._terms(now)
             case ("GET", "statements"):
                 _persons_only(visitor)
-                return 200, {"statements": [_filed_document(each) for each in self._service.statements.all()]}
+                return 200, {"statements": [filed_document(each) for each in self._service.statements.all()]}
             case ("POST", "statements"):
                 return 201, await self._put_statement(body, now)
             case ("GET", "holds"):
@@ -186,9 +168,7 @@ class Api:
             case ("POST", "explain"):
                 return 200, self._explain(scope, headers, body, visitor, now)
             case ("GET", "suspensions"):
-                return 200, {
-                    "suspensions": [_suspension_document(s) for s in self._service.suspensions.all()]
-                }
+                return 200, {"suspensions": [suspension_document(s) for s in self._service.suspensions.all()]}
             case ("POST", "suspensions"):
                 return 201, await self._suspend(body, now)
         raise _Answer(404, _error("expected a path of this API: see docs/reference/api.md"))
@@ -261,7 +241,7 @@ class Api:
             )
             self._service.statements.take(filed)
             self._service.on_file_at = index
-        return _filed_document(filed)
+        return filed_document(filed)
 
     def _holds_for(self, visitor: Visitor) -> Sequence[Hold]:
         if visitor.workload is not None:
@@ -368,7 +348,8 @@ class Api:
         if enforcer is None:
             raise MalformedError(f"expected `api` to be one of {sorted(self._enforcers)}, got `{api[:40]}`")
         asked, _ = enforcer.read(visitor.workload, headers, body)
-        return considered_document(self._service.consider(asked, now=now))
+        considered = self._service.consider(asked, now=now)
+        return considered_document(considered, self._service.missing(asked, considered, now))
 
     async def _suspend(self, body: bytes, now: datetime) -> dict[str, Any]:
         """Take or lift a brake; the order is signed, so who submits it doesn't matter."""
@@ -406,66 +387,6 @@ class Api:
         if not allowed or not target.is_file():
             raise _Answer(404, _error("expected `log/checkpoint` or a tile of the published log"))
         return target.read_bytes()
-
-
-def considered_document(considered: Considered) -> dict[str, Any]:
-    """A consideration as `explain` shows it: facts with levels, ties, signers and basis; clauses; what was ignored."""
-    decision = considered.decision
-    appraisal = considered.gathered.appraisal
-    return {
-        "outcome": decision.outcome.name,
-        "clauses": list(decision.clauses),
-        "quorum": dict(decision.quorum),
-        "observe": decision.observe,
-        "error": decision.error,
-        "valid_until": format_time(decision.valid_until) if decision.valid_until else None,
-        "values": dict(considered.facts.values),
-        "facts": [fact_to_dict(fact) for fact in appraisal.facts.values()],
-        "relations": [str(relation) for relation in appraisal.relations],
-        "ignored": [
-            {"statement": each.statement, "kind": each.kind, "name": each.name, "reason": each.reason}
-            for each in appraisal.ignored
-        ],
-        "notes": list(considered.notes),
-    }
-
-
-def _filed_document(filed: Filed) -> dict[str, Any]:
-    document: dict[str, Any] = {"sha256": filed.sha256, "error": filed.error}
-    if filed.statement is not None:
-        statement = filed.statement
-        document |= {
-            "kind": statement.kind,
-            "name": statement.subject.name,
-            "level": statement.level.word,
-            "seq": statement.seq,
-            "valid_until": format_time(statement.validity.valid_until),
-            "signers": [str(signer) for signer in (*statement.makers, *statement.countersigners)],
-            "ignored": list(statement.ignored),
-        }
-    return document
-
-
-def _suspension_document(suspension: Any) -> dict[str, Any]:
-    return {
-        "suspension": suspension.suspension_id,
-        "scope": suspension.scope,
-        "target": suspension.target,
-        "side": suspension.side,
-        "taken_at": format_time(suspension.taken_at),
-        "valid_until": format_time(suspension.valid_until),
-    }
-
-
-def _visitor_document(visitor: Visitor) -> dict[str, Any]:
-    return {
-        "person": visitor.person,
-        "party": visitor.party,
-        "roles": sorted(visitor.roles),
-        "workload": visitor.workload.workload if visitor.workload is not None else None,
-        "binding": visitor.workload.binding if visitor.workload is not None else None,
-        "may_explain": visitor.may_explain,
-    }
 
 
 def _persons_only(visitor: Visitor) -> None:
