@@ -36,7 +36,7 @@ format: .make/installed ## mend what `lint` would complain of
 
 lock: ## renew requirements/*.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements/run.lock --no-header
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml --extra demo --group dev -o requirements/dev.lock --no-header
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml --extra demo --extra assay --group dev -o requirements/dev.lock --no-header
 
 .make/installed: requirements/dev.lock pyproject.toml
 	@echo "== setting up $(VENV) from requirements/dev.lock (once; about half a minute)"

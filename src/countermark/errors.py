@@ -35,6 +35,12 @@ CountermarkError
 │   ├── UpstreamTimeoutError    it did not answer, or not go on, in time
 │   ├── UpstreamProtocolError   it said something that HTTP, or this gateway, does not allow
 │   └── UpstreamTooLargeError   its answer is over the size limit
+├── AssayError                  a measurement that can't be made, or not be believed
+│   ├── EstimateError           numbers that are no rate with an interval
+│   ├── NothingMeasuredError    no unit was measured: an error, not a rate of 0
+│   ├── OutcomesError           rows of outcomes that contradict each other, or what their source declares
+│   ├── TableError              a recorded table is not what its manifest says
+│   └── ExtraError              the numerical packages are not installed; the message says how to
 └── SettingsError               settings that can't be used; the message says what to write
 """
 
@@ -209,6 +215,30 @@ class UpstreamTooLargeError(UpstreamError):
     """The answer is over the size limit."""
 
     kind = "too-large"
+
+
+class AssayError(CountermarkError):
+    """A measurement that can't be made, or not be believed."""
+
+
+class EstimateError(AssayError):
+    """Numbers that are no rate with an interval."""
+
+
+class NothingMeasuredError(AssayError):
+    """No unit was measured: an error, not a rate of 0."""
+
+
+class OutcomesError(AssayError):
+    """Rows of outcomes that contradict each other, or what their source declares."""
+
+
+class TableError(AssayError):
+    """A recorded table is not what its manifest says."""
+
+
+class ExtraError(AssayError):
+    """The numerical packages are not installed; the message says how to install them."""
 
 
 class SettingsError(CountermarkError):
