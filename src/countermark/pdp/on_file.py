@@ -8,8 +8,8 @@ affair.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +25,14 @@ from countermark.errors import (
     MalformedError,
     NotYetValidError,
     TooLargeError,
+    TrustError,
 )
 from countermark.evidence.standing import about_workloads
 
 MAX_FILE_BYTES = 1 << 20
 MAX_LINES = 64
+_ONE_SIDED = "countersignatures: "
+"""Begins why none counts under a root of one side: they are kept for the root of two that may follow."""
 
 
 class StatementStore(Protocol):
@@ -80,15 +83,6 @@ def split_lines(data: bytes) -> tuple[bytes, ...]:
     if not lines:
         raise MalformedError("expected at least one envelope, got an empty file")
     return lines
-
-
-def merge_lines(known: bytes | None, added: bytes) -> bytes:
-    """Add the envelopes of `added` to those on file about the same payload, each line once, in order."""
-    lines = list(split_lines(known)) if known else []
-    for line in split_lines(added):
-        if line not in lines:
-            lines.append(line)
-    return b"\n".join(lines) + b"\n"
 
 
 def payload_sha256(data: bytes) -> str:
@@ -191,15 +185,51 @@ class StatementsOnFile:
             CountermarkError: It does not verify now. (Not yet valid is accepted: it waits.)
         """
         known = self._filed.get(payload_sha256(data))
-        merged = merge_lines(known.data if known else None, data)
-        filed = self._verify(merged, now)
-        if filed.statement is None and filed.retry_at is None:
-            # say why, with the typed error
-            check_lifetime(
-                verify_statement(split_lines(merged), self._root, now=now, skew_s=self._skew_s),
-                self._lifetimes,
-            )
+        lines = split_lines(data)
+        on_file = split_lines(known.data) if known else lines[:1]
+        kept, _ = self._counting(on_file[0], on_file[1:], {}, now)
+        added, dropped = self._counting(on_file[0], lines, kept, now)
+        if dropped and known and not added:
+            raise TrustError(f"expected a countersignature that counts: {dropped[0]}")
+        filed = known
+        if filed is None or added:
+            filed = self._verify(b"\n".join((on_file[0], *kept.values(), *added.values())) + b"\n", now)
+        if filed.statement is None:
+            # say why, with the typed error; what isn't valid yet has to be good once it is
+            made = self._verify_from_its_time(split_lines(filed.data), now)
+            check_lifetime(made, self._lifetimes)
+        elif dropped:  # who brought them learns of it
+            filed = replace(filed, statement=replace(filed.statement, ignored=tuple(dropped)))
         return filed
+
+    def _counting(
+        self, first: bytes, lines: Iterable[bytes], known: Mapping[bytes, bytes], now: datetime
+    ) -> tuple[dict[bytes, bytes], list[str]]:
+        """Those countersignatures that count, by payload, and why others don't.
+
+        There is room for so many lines, and who has a statement may bring some: what vouches for nothing, or is known in
+        another spelling, is left out, so that it never takes the place of one that counts.
+        """
+        about = parse_envelope(first).payload
+        counting: dict[bytes, bytes] = {}
+        dropped: list[str] = []
+        for line in lines:
+            try:
+                payload = parse_envelope(line).payload
+                if payload == about or payload in known or payload in counting:
+                    continue
+                ignored = self._verify_from_its_time((first, line), now).ignored
+            except MalformedError as error:
+                ignored = (str(error),)
+            reasons = [each.removeprefix("line 2: ") for each in ignored if not each.startswith(_ONE_SIDED)]
+            dropped += reasons
+            if not reasons:
+                counting[payload] = line
+        return counting, dropped
+
+    def _verify_from_its_time(self, lines: Sequence[bytes], now: datetime) -> VerifiedStatement:
+        starts = (parse_statement(parse_envelope(line).payload).validity.valid_from for line in lines)
+        return verify_statement(lines, self._root, now=max(now, *starts), skew_s=self._skew_s)
 
     def take(self, filed: Filed) -> None:
         """Put on file what `check` returned."""
