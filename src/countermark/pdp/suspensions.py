@@ -73,7 +73,10 @@ class Suspensions:
         return cls(standing)
 
     def take(self, suspension: Suspension) -> None:
-        """Put a brake on; the same one again changes nothing."""
+        """Put a brake on; the same one again only ever prolongs it."""
+        known = self._standing.get(suspension.suspension_id)
+        if known is not None and known.valid_until >= suspension.valid_until:
+            return
         self._standing[suspension.suspension_id] = suspension
 
     def lift(self, suspension_id: str) -> Suspension | None:

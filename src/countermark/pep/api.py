@@ -18,16 +18,15 @@ credential; what is submitted is itself signed, so the API gives nobody a right 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from countermark.attestation.envelope import parse_envelope
-from countermark.attestation.keys import PublicKey
 from countermark.attestation.statement import parse_statement
 from countermark.attestation.verify import verify_statement
 from countermark.errors import (
@@ -42,14 +41,14 @@ from countermark.errors import (
     TrustError,
     UnknownHoldError,
 )
-from countermark.evidence.possession import NonceStore, verify_possession
+from countermark.evidence.possession import NonceStore
 from countermark.oversight.approval import Verdict, parse_approval
 from countermark.oversight.hold import (
+    MAX_APPROVALS,
     Hold,
     HoldState,
     HoldStore,
     encode_hold_file,
-    hold_to_dict,
     unseal_content,
 )
 from countermark.pdp.on_file import StatementStore
@@ -61,6 +60,7 @@ from countermark.pep.documents import (
     Visitor,
     considered_document,
     filed_document,
+    hold_document,
     suspension_document,
     visitor_document,
 )
@@ -75,10 +75,12 @@ from countermark.pep.http import (
     read_body,
     send_answer,
 )
-from countermark.policy.approval import LIFTED, verify_suspension
+from countermark.pep.visitors import Visitors
+from countermark.policy.approval import LIFTED, SuspensionOrder, verify_suspension
 from countermark.tlog.entry import parse_entry
 
 PREFIX = "/countermark/v1/"
+DECISION_ID = re.compile(r"d_[a-z2-7]{26}")
 MAX_SUBMISSION_BYTES = 1 << 20
 
 
@@ -108,14 +110,14 @@ class Api:
     ) -> None:
         self._service = service
         self._holds = holds
-        self._nonces = nonces
         self._suspensions = suspensions
         self._statements = statements
-        self._callers = callers
+        self._visitors = Visitors(service, nonces, callers)
         self._enforcers = {enforcer.wire.name: enforcer for enforcer in enforcers.values()}
         self._archive = archive
         self._log_folder = log_folder
         self._entries = entries
+        self._walking = asyncio.Lock()  # one walk through the whole log at a time
         self._filing = asyncio.Lock()  # two countersignatures of one statement at once: neither may be lost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,12 +141,20 @@ class Api:
     async def _route(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
         method = scope["method"]
         parts = scope["path"].removeprefix(PREFIX).strip("/").split("/")
-        if method == "GET" and parts[0] == "log" and len(parts) > 1:
-            return 200, self._log_file(parts[1:])  # what the log shows holds no content, and is for everybody
+        is_log = method == "GET" and parts[0] == "log" and len(parts) > 1
+        if is_log and "entries" not in parts:
+            return 200, self._log_file(parts[1:])  # hashes, and who signs them: for everybody
         headers = headers_of(scope)
-        now = self._service.now()
+        announced = self._visitors.announced(headers, self._service.now())
         body = await read_body(receive, headers=headers, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
-        visitor = await self._visitor(scope, headers, body, now)
+        now = self._service.now()
+        visitor = await self._visitors.proved(announced, scope, headers, body, now)
+        if is_log:
+            if visitor.workload is not None:
+                raise _Answer(
+                    403, _error("expected a key of the trust root: entries hold every decision's facts")
+                )
+            return 200, self._log_file(parts[1:])
         match (method, *parts):
             case ("GET", "whoami"):
                 return 200, visitor_document(visitor)
@@ -157,14 +167,14 @@ class Api:
                 return 201, await self._put_statement(body, now)
             case ("GET", "holds"):
                 _persons_or_workloads(visitor)
-                return 200, {"holds": [hold_to_dict(hold) for hold in self._holds_for(visitor)]}
+                return 200, {"holds": [hold_document(hold, visitor) for hold in self._holds_for(visitor)]}
             case ("GET", "holds", hold_id):
                 _persons_or_workloads(visitor)
                 return 200, self._hold(hold_id, visitor, now)
             case ("POST", "holds", hold_id, "approvals"):
                 return 201, await self._add_approval(hold_id, body, visitor, now)
             case ("GET", "decisions", decision_id):
-                return 200, self._decision(decision_id, visitor)
+                return 200, await self._decision(decision_id, visitor)
             case ("POST", "explain"):
                 return 200, self._explain(scope, headers, body, visitor, now)
             case ("GET", "suspensions"):
@@ -172,40 +182,6 @@ class Api:
             case ("POST", "suspensions"):
                 return 201, await self._suspend(body, now)
         raise _Answer(404, _error("expected a path of this API: see docs/reference/api.md"))
-
-    async def _visitor(self, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime) -> Visitor:
-        """Who calls: a person, a side or this gateway's runner by a key of the trust root, else a workload."""
-        root = self._service.terms.root
-        signed = headers.get("signature-input", "")
-        for key, holder in self._key_holders():
-            if f';keyid="{key.keyid}"' not in signed:
-                continue
-            verify_possession(
-                method=scope["method"],
-                target_uri=self._callers.target_uri(scope, headers),
-                headers=headers,
-                body_sha256=hashlib.sha256(body).hexdigest(),
-                public_key=key,
-                nonces=self._nonces,
-                now=now,
-            )
-            person = root.person_of_key(key)
-            roles = frozenset(name for name, role in root.roles.items() if person in role.persons)
-            return Visitor(person=person, party=holder, roles=roles, workload=None)
-        caller = self._callers.find(headers, now)
-        await self._callers.prove(caller, scope, headers, body, now)
-        return Visitor(
-            person=None, party=caller.workload.partition("/")[0], roles=frozenset(), workload=caller
-        )
-
-    def _key_holders(self) -> Iterator[tuple[PublicKey, str]]:
-        """Keys of the trust root with their parties: persons, sides, and the gateway itself, for its runner."""
-        terms = self._service.terms
-        for person in terms.root.persons.values():
-            yield from ((key, person.party) for key in person.keys)
-        for side in terms.root.sides.values():
-            yield from ((key, side.party) for key in side.keys)
-        yield terms.root.gateway_key(terms.gateway), terms.root.runner_of(terms.gateway)
 
     def _terms(self, now: datetime) -> dict[str, Any]:
         terms = self._service.terms
@@ -233,6 +209,9 @@ class Api:
         # INVARIANT: on disk, then in the log, then in use: a statement that nobody can replay permits nothing
         async with self._filing:
             filed = self._service.statements.check(body, now=now)
+            known = self._service.statements.get(filed.sha256)
+            if known is not None and known.file_sha256 == filed.file_sha256:
+                return filed_document(known)
             target = self._archive / "statements" / f"{filed.file_sha256}.jsonl"
             self._statements.put(filed.sha256, filed.data)
             self._statements.keep(target, filed.data)
@@ -253,7 +232,7 @@ class Api:
         hold = self._holds.get(hold_id)
         if visitor.workload is not None and visitor.workload.workload != hold.workload:
             raise UnknownHoldError(f"expected a hold on file, got `{hold_id[:40]}`")
-        document: dict[str, Any] = {"hold": hold_to_dict(hold)}
+        document: dict[str, Any] = {"hold": hold_document(hold, visitor)}
         terms = self._service.terms
         if visitor.person is not None:
             count = self._service.desk.count_for(
@@ -279,6 +258,10 @@ class Api:
         """Keep a signed approval with its hold, or close the hold on a refusal."""
         terms = self._service.terms
         hold = self._holds.get(hold_id)
+        if hold.state is not HoldState.OPEN or now >= hold.expires_at:  # before anything is kept
+            raise HoldClosedError(f"expected an open hold, got `{hold_id}`, which is {hold.state} or over")
+        if len(self._holds.approvals(hold_id)) >= MAX_APPROVALS:
+            raise TooLargeError(f"expected at most {MAX_APPROVALS} approvals of hold `{hold_id}`")
         verified = verify_statement([body.strip()], terms.root, now=now, skew_s=terms.bundle.skew_s)
         approval = parse_approval(verified)
         if approval.hold != hold_id or approval.action_digest != hold.action_digest:
@@ -310,31 +293,32 @@ class Api:
             "needs": dict(hold.quorum),
         }
 
-    def _decision(self, decision_id: str, visitor: Visitor) -> dict[str, Any]:
+    async def _decision(self, decision_id: str, visitor: Visitor) -> dict[str, Any]:
         """The entry of a decision: for persons, and for the workload that asked."""
-        for index, data in self._candidates(decision_id):
+        found = self._service.recent(decision_id)
+        if found is None and DECISION_ID.fullmatch(decision_id):
+            async with self._walking:
+                found = await asyncio.to_thread(self._search, decision_id)
+        if found is not None:
+            index, data = found
             entry = parse_entry(data)
-            if entry["kind"] != "decision" or entry["id"] != decision_id:
-                continue
             own = visitor.workload is not None and visitor.workload.workload == entry["workload"]
-            if visitor.person is None and not own:
-                break
-            if not visitor.may_explain:
-                for name in ("facts", "observation", "quorum"):
-                    entry.pop(name, None)
-            return {"index": index, "entry": entry}
+            if visitor.person is not None or own:
+                if not visitor.may_explain:
+                    for name in ("facts", "observation", "quorum"):
+                        entry.pop(name, None)
+                return {"index": index, "entry": entry}
         raise _Answer(404, _error(f"expected a decision in this log, got `{decision_id[:60]}`"))
 
-    def _candidates(self, decision_id: str) -> Iterator[tuple[int, bytes]]:
-        """Entries that may be this decision's: from memory where it is recent, else from the log's segments."""
-        recent = self._service.recent(decision_id)
-        if recent is not None:
-            yield recent
-            return
+    def _search(self, decision_id: str) -> tuple[int, bytes] | None:
+        """Number and bytes of a decision's entry, looked for in the whole log."""
         wanted = decision_id.encode()
         for index, data in self._entries():
             if wanted in data:
-                yield index, data
+                entry = parse_entry(data)
+                if entry["kind"] == "decision" and entry["id"] == decision_id:
+                    return index, data
+        return None
 
     def _explain(
         self, scope: Scope, headers: Mapping[str, str], body: bytes, visitor: Visitor, now: datetime
@@ -356,6 +340,8 @@ class Api:
         terms = self._service.terms
         order, sides = verify_suspension(body.strip(), terms.root, now)
         statement = parse_statement(parse_envelope(body.strip()).payload)
+        if self._in_effect(order, body.strip()):
+            return {"suspension": order.suspension_id, "state": order.state, "sides": sorted(sides)}
         entry = {
             "kind": "suspension",
             "suspension": order.suspension_id,
@@ -377,6 +363,26 @@ class Api:
             self._service.suspensions.take(taken)  # the brake holds before its entry is durable
             await self._service.record(entry)
         return {"suspension": order.suspension_id, "state": order.state, "sides": sorted(sides)}
+
+    def _in_effect(self, order: SuspensionOrder, document: bytes) -> bool:
+        """Whether an order was brought before, so that bringing it again enters nothing.
+
+        Raises:
+            TrustError: It is about another brake than the one that stands under its id, or lifts none.
+        """
+        standing = self._service.suspensions.get(order.suspension_id)
+        if standing is not None and (standing.scope, standing.target) != (order.scope, order.target):
+            # else one side could undo the other's brake: take it again, narrower
+            raise TrustError(
+                f"expected an order about `{standing.scope}` `{standing.target}`, which is what suspension "
+                f"`{order.suspension_id[:80]}` stops; another brake needs an id of its own"
+            )
+        for stored in self._suspensions.all():
+            if stored.suspension_id == order.suspension_id:
+                return document in (stored.lifted_by, stored.document if stored.lifted_by is None else None)
+        if order.state == LIFTED:
+            raise TrustError(f"expected a suspension on file, got `{order.suspension_id[:80]}`")
+        return False
 
     def _log_file(self, parts: Sequence[str]) -> bytes:
         """A file of the published log: `checkpoint` or a tile."""

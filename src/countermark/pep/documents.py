@@ -8,6 +8,7 @@ from typing import Any
 
 from countermark.clock import format_time
 from countermark.evidence.observation import KnownCredential
+from countermark.oversight.hold import Hold, hold_to_dict
 from countermark.oversight.shown import fact_to_dict
 from countermark.pdp.missing import Way
 from countermark.pdp.on_file import Filed
@@ -87,6 +88,15 @@ def filed_document(filed: Filed) -> dict[str, Any]:
             "signers": [str(signer) for signer in (*statement.makers, *statement.countersigners)],
             "ignored": list(statement.ignored),
         }
+    return document
+
+
+def hold_document(hold: Hold, visitor: Visitor) -> dict[str, Any]:
+    """A hold; for a workload without the right to `explain`, without what is missing, and who could give it."""
+    document = hold_to_dict(hold)
+    if visitor.workload is not None and not visitor.may_explain:
+        for name in ("values", "facts", "facts_sha256", "quorum", "requesters"):
+            del document[name]
     return document
 
 

@@ -27,7 +27,7 @@ class Router:
     Args:
         enforcers: By path.
         why_not_ready: Why the gateway can permit nothing now, or None.
-        max_concurrent: Requests to models under way at once.
+        max_concurrent: Requests to models under way at once, and as many calls of the API beside them.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Router:
         self._why_not_ready = why_not_ready
         self._max_concurrent = max_concurrent
         self._under_way = 0
+        self._calls_under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. What fails unexpectedly is 503 in the caller's API, which no client tries again."""
@@ -79,9 +80,9 @@ class Router:
         if enforcer is not None:
             await self._enforce(enforcer, scope, receive, send)
         elif path.startswith(PREFIX):
-            await self._api(scope, receive, send)
+            await self._call(self._api, scope, receive, send)
         elif path == PATH or path.startswith(f"{PATH}/"):
-            await self._models(scope, receive, send)
+            await self._call(self._models, scope, receive, send)
         elif path == "/healthz":
             await send_answer(send, 200, b'{"status":"alive"}')
         elif path == "/readyz":
@@ -104,6 +105,27 @@ class Router:
             await enforcer(scope, receive, send)
         finally:
             self._under_way -= 1
+
+    async def _call(self, part: Api | Models, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is no request to a model: as many at once, in slots of their own, and strangers counted."""
+        if self._calls_under_way >= self._max_concurrent:
+            self._metrics.refused.labels("busy").inc()
+            enforcer = self._shape(scope)
+            message = "as many calls as allowed are under way"
+            await enforcer.refuse(send, enforcer.refusal(ErrorKind.UNAVAILABLE, message))
+            return
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                self._metrics.refused.labels("credential").inc()
+                self._refusals.count("credential", self._now())
+            await send(message)
+
+        self._calls_under_way += 1
+        try:
+            await part(scope, receive, watched)
+        finally:
+            self._calls_under_way -= 1
 
     def _shape(self, scope: Scope) -> Enforcer:
         """The enforcer that speaks as the caller's client does, whatever path it asked for."""
