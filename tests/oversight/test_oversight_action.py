@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countermark.errors import MalformedError
-from countermark.oversight.action import action_descriptor, action_digest, call_descriptor, check_descriptor
+from countermark.oversight.action import (
+    action_descriptor,
+    action_digest,
+    call_descriptor,
+    check_descriptor,
+    describe_prompt,
+)
 from countermark.request import Action
 from countermark.strictjson import parse_json
 
@@ -169,3 +175,17 @@ def test_a_foreign_description_is_checked(value: dict) -> None:
     """A description that comes in a file is one of ours, or refused."""
     with pytest.raises(MalformedError):
         check_descriptor(value)
+
+
+@given(
+    model=st.text(st.characters(codec="utf-8"), max_size=300),
+    body=st.binary(max_size=20),
+    value=st.text(st.characters(codec="utf-8"), max_size=30) | st.just('"body_sha256":"' + "0" * 64 + '"'),
+)
+def test_a_described_prompt_is_the_description_and_its_digest(model: str, body: bytes, value: str) -> None:
+    """What is written once for many requests comes to the same description and digest as written anew."""
+    sha256 = hashlib.sha256(body).hexdigest()
+    common = {"workload": "a/b", "resource": model, "upstream": "main", "headers": {"x-y": value}}
+    wanted = action_descriptor(action=Action.PROMPT, body_sha256=sha256, **common)
+    for _ in range(2):  # from scratch, and remembered
+        assert describe_prompt(body_sha256=sha256, **common) == (wanted, action_digest(wanted))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from countermark.attestation.canonical import canonical_json
@@ -24,6 +25,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")  # RFC 9110, section 5.
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 """Never part of a description: it is signed and kept on file, where a credential must not be."""
 
+MAX_REMEMBERED_CHARS = 256
 _PROMPT_KEYS = {"action", "body_sha256", "headers", "resource", "upstream", "workload"}
 _CALL_KEYS = {"action", "arguments", "bundle", "tool", "workload"}
 
@@ -64,6 +66,44 @@ def action_descriptor(
     }
     check_descriptor(made)
     return made
+
+
+def describe_prompt(
+    *, workload: str, resource: str, upstream: str, body_sha256: str, headers: Mapping[str, str]
+) -> tuple[dict[str, Any], str]:
+    """Describe a `prompt` as `action_descriptor` does, with its digest; what requests have in common is written once.
+
+    Args:
+        body_sha256: As `hexdigest` gives it.
+
+    Raises:
+        MalformedError: As `action_descriptor`.
+    """
+    common = (
+        _common if len(resource) <= MAX_REMEMBERED_CHARS else _common.__wrapped__
+    )  # a caller chooses the length
+    descriptor, before, after = common(workload, resource, upstream, tuple(headers.items()))
+    digest = hashlib.sha256(b"".join((before, body_sha256.encode(), after))).hexdigest()
+    return {**descriptor, "body_sha256": body_sha256}, digest
+
+
+@lru_cache(maxsize=1024)
+def _common(
+    workload: str, resource: str, upstream: str, headers: tuple[tuple[str, str], ...]
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """A description of which only the body's digest is missing, and its canonical JSON before and after that."""
+    unset = "0" * 64
+    made = action_descriptor(
+        workload=workload,
+        action=Action.PROMPT,
+        resource=resource,
+        upstream=upstream,
+        body_sha256=unset,
+        headers=dict(headers),
+    )
+    # keys are sorted, so the first such member after `action` is the body's digest, whatever headers hold
+    before, _, after = canonical_json(made).partition(f'"body_sha256":"{unset}"'.encode())
+    return made, before + b'"body_sha256":"', b'"' + after
 
 
 def call_descriptor(*, workload: str, tool: str, arguments: Any, bundle: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from countermark.errors import (
     UpstreamError,
 )
 from countermark.evidence.observation import KnownCredential
-from countermark.oversight.action import action_descriptor, action_digest
+from countermark.oversight.action import describe_prompt
 from countermark.pdp.asked import Answered, Asked
 from countermark.pdp.service import Service
 from countermark.pep.callers import Callers
@@ -214,9 +214,8 @@ class Enforcer:
                     f"expected an API that upstream `{route.upstream}` speaks, got `{self.wire.name}`"
                 )
         upstream = route.upstream if route is not None else ""
-        descriptor = action_descriptor(
+        descriptor, digest = describe_prompt(
             workload=caller.workload,
-            action=Action.PROMPT,
             resource=model,
             upstream=upstream,
             body_sha256=sha256,
@@ -236,7 +235,7 @@ class Enforcer:
             upstream=upstream,
             forwarded=forwarded,
             descriptor=descriptor,
-            digest=action_digest(descriptor),
+            digest=digest,
             texts=reading.texts if reading is not None else (),
             claims=claims,
             named=named_statements(headers),
