@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ class Rate:
     Attributes:
         exact: Clopper-Pearson, for independent units.
         clustered: By bootstrap, where the units are related by ten clusters or more; else None.
+        ends: Of the bootstrap, one-sided: what it is at least, and at most, at 95 %; None like `clustered`.
     """
 
     k: int
     n: int
     exact: Estimate
     clustered: Estimate | None = None
+    ends: tuple[float, float] | None = None
 
     @property
     def shown(self) -> Estimate:
@@ -44,12 +46,18 @@ class Rate:
         return wilson(self.k, self.n)
 
     def at_least(self) -> Estimate:
-        """The claim "at least": one-sided, exact."""
-        return clopper_pearson(self.k, self.n, side=Side.LOWER)
+        """The claim "at least", one-sided: the lower of what the exact interval and the clustered one allow."""
+        exact = clopper_pearson(self.k, self.n, side=Side.LOWER)
+        if self.ends is None or self.ends[0] >= exact.low:
+            return exact
+        return replace(exact, low=self.ends[0], method="cluster bootstrap, one-sided lower")
 
     def at_most(self) -> Estimate:
-        """The claim "at most": one-sided, exact."""
-        return clopper_pearson(self.k, self.n, side=Side.UPPER)
+        """The claim "at most", one-sided: the higher of what the exact interval and the clustered one allow."""
+        exact = clopper_pearson(self.k, self.n, side=Side.UPPER)
+        if self.ends is None or self.ends[1] <= exact.high:
+            return exact
+        return replace(exact, high=self.ends[1], method="cluster bootstrap, one-sided upper")
 
     def to_document(self) -> Mapping[str, Any]:
         """For JSON: the shown estimate with the count, and the other intervals beside it."""
@@ -84,11 +92,10 @@ def make_rate(outcomes: NDArray[np.bool_], clusters: Sequence[tuple[str, ...]] =
         NothingMeasuredError: No unit.
     """
     k, n = int(outcomes.sum()), len(outcomes)
-    return Rate(k=k, n=n, exact=clopper_pearson(k, n), clustered=_clustered(outcomes, clusters))
-
-
-def _clustered(outcomes: NDArray[np.bool_], clusters: Sequence[tuple[str, ...]]) -> Estimate | None:
+    exact = clopper_pearson(k, n)
     ways = tuple(zip(*clusters, strict=True))
     if not ways or any(len(set(way)) < FEWEST_CLUSTERS for way in ways):
-        return None
-    return bootstrap(outcomes, draw(clusters))
+        return Rate(k=k, n=n, exact=exact)
+    drawn = draw(clusters)
+    tails = bootstrap(outcomes, drawn, level=0.9)  # 5 % on either side
+    return Rate(k=k, n=n, exact=exact, clustered=bootstrap(outcomes, drawn), ends=(tails.low, tails.high))

@@ -22,6 +22,7 @@ _COMMANDS = {
     "suspend": ("countermark.cli.suspend", "suspend"),
     "explain": ("countermark.cli.explain", "explain"),
     "log": ("countermark.cli.log", "log"),
+    "assay": ("countermark.cli.assay", "assay"),
     "doctor": ("countermark.cli.doctor", "doctor"),
 }
 

@@ -18,8 +18,8 @@ from countermark.errors import EstimateError, NothingMeasuredError
 from countermark.estimate import Estimate
 
 Values = NDArray[np.float64]
-CELLS = 4_000_000
-"""Draws times clusters: what a bootstrap may hold in memory (32 MB)."""
+CELLS = 2_000_000
+"""Draws times clusters: what a bootstrap may hold in memory (16 MB a way), and how long it may take."""
 FEWEST_DRAWS, MOST_DRAWS = 4_000, 100_000
 """With ten clusters the ends lie on a lattice of whole points, and many draws are needed to find the right one."""
 SEED = 1
@@ -33,11 +33,11 @@ class Way:
 
     Attributes:
         index: The cluster of each goal; shape (goals,).
-        counts: Shape (draws, clusters).
+        counts: Shape (draws, clusters); whole numbers, as floats, since they are multiplied with sums.
     """
 
     index: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    counts: Values
 
     @property
     def clusters(self) -> int:
@@ -50,7 +50,9 @@ class Draws:
     """All draws of a bootstrap: over clusters, or over the rows and columns of a grid."""
 
     rows: Way
-    columns: Way | None = None
+    columns: Way | None
+    sizes: Values
+    """How many goals, counted as often as they were drawn, each draw holds; shape (draws,)."""
 
     @property
     def method(self) -> str:
@@ -62,7 +64,9 @@ class Draws:
     def weights(self) -> NDArray[np.int64]:
         """How often each goal counts in each draw; shape (draws, goals)."""
         found = self.rows.counts[:, self.rows.index]
-        return found if self.columns is None else found * self.columns.counts[:, self.columns.index]
+        if self.columns is not None:
+            found = found * self.columns.counts[:, self.columns.index]
+        return found.astype(np.int64)
 
     def means(self, values: Values) -> Values:
         """The mean of `values` in each draw.
@@ -73,17 +77,8 @@ class Draws:
         Returns:
             One for each draw, NaN where a draw holds no goal at all (that happens in sparse grids).
         """
-        sums, sizes = self._sums(values), self._sums(np.ones_like(values))
-        return np.divide(sums, sizes, out=np.full_like(sums, np.nan), where=sizes > 0)
-
-    def _sums(self, values: Values) -> Values:
-        if self.columns is None:
-            by_cluster = np.bincount(self.rows.index, weights=values, minlength=self.rows.clusters)
-            return np.asarray(self.rows.counts @ by_cluster)
-        shape = (self.rows.clusters, self.columns.clusters)
-        cells = self.rows.index * shape[1] + self.columns.index
-        grid = np.bincount(cells, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
-        return np.asarray(((self.rows.counts @ grid) * self.columns.counts).sum(axis=1))
+        sums = _sums(values, self.rows, self.columns)
+        return np.divide(sums, self.sizes, out=np.full_like(sums, np.nan), where=self.sizes > 0)
 
 
 @lru_cache(maxsize=16)  # every rate of one matrix is drawn the same way
@@ -97,7 +92,7 @@ def one_way(clusters: tuple[str, ...], *, draws: int | None = None, seed: int = 
     Raises:
         NothingMeasuredError: No goal.
     """
-    return Draws(rows=_way(clusters, draws or _draws(len(set(clusters))), seed))
+    return _make(_way(clusters, draws or _draws(len(set(clusters))), seed))
 
 
 @lru_cache(maxsize=4)
@@ -115,7 +110,7 @@ def two_way(
     if len(rows) != len(columns):
         raise EstimateError(f"expected a row and a column for each pair, got {len(rows)} and {len(columns)}")
     many = draws or _draws(max(len(set(rows)), len(set(columns))))
-    return Draws(rows=_way(rows, many, seed), columns=_way(columns, many, seed + 1))
+    return _make(_way(rows, many, seed), _way(columns, many, seed + 1))
 
 
 def draw(clusters: Sequence[tuple[str, ...]], *, draws: int | None = None, seed: int = SEED) -> Draws:
@@ -172,6 +167,22 @@ def wider(first: Estimate, *others: Estimate) -> Estimate:
     return max((first, *others), key=lambda each: each.width)
 
 
+def _make(rows: Way, columns: Way | None = None) -> Draws:
+    return Draws(
+        rows=rows, columns=columns, sizes=_sums(np.ones(len(rows.index), dtype=np.float64), rows, columns)
+    )
+
+
+def _sums(values: Values, rows: Way, columns: Way | None) -> Values:
+    """The sum of `values` in each draw, by way of the sums of clusters or of the grid's cells."""
+    if columns is None:
+        return np.asarray(rows.counts @ np.bincount(rows.index, weights=values, minlength=rows.clusters))
+    shape = (rows.clusters, columns.clusters)
+    cells = rows.index * shape[1] + columns.index
+    grid = np.bincount(cells, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.asarray(np.einsum("dc,dc->d", rows.counts @ grid, columns.counts))
+
+
 def _draws(clusters: int) -> int:
     return min(MOST_DRAWS, max(FEWEST_DRAWS, CELLS // max(1, clusters)))
 
@@ -185,4 +196,4 @@ def _way(clusters: tuple[str, ...], draws: int, seed: int) -> Way:
     picked = np.random.default_rng(seed).integers(0, len(names), size=(draws, len(names)))
     cells = (picked + len(names) * np.arange(draws)[:, None]).ravel()
     counts = np.bincount(cells, minlength=draws * len(names)).reshape(draws, len(names))
-    return Way(index=index.astype(np.int64), counts=counts)
+    return Way(index=index.astype(np.int64), counts=counts.astype(np.float64))

@@ -1,0 +1,77 @@
+"""What the records say together, in sentences whose numbers are counted off the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from countermark.assay.measured import OURS, Measured, Source, Standing
+
+LEGEND = (
+    (
+        "real",
+        "stopped whichever of the recorded attacks is used: an upper bound, more attacks can only lower it",
+    ),
+    ("theater", "stopped while the attacker doesn't adapt, and reached when he does: apparent - real"),
+    ("open", "reached without adapting"),
+    ("stopped, not told apart", "one attack was recorded: how much of it is real, nobody knows"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The counts that the first sentence rests on.
+
+    Attributes:
+        ours: Whether it is of this project's own runs, which are never counted with others'.
+        measured: Recorded public safeguards that were attacked in more than one way.
+        halved: Those of them that kept less than half of what they seemed to stop.
+        nothing: Those that kept nothing.
+        apparent_only: Recorded public safeguards that were attacked in one way.
+        cost_only: By name: what stops work, and no more misuse.
+    """
+
+    ours: bool
+    measured: int
+    halved: int
+    nothing: int
+    apparent_only: int
+    cost_only: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The finding, first of all."""
+        head = "Self-assessed, by this project: of" if self.ours else "Of"
+        if not self.measured:
+            return (
+                f"{self.apparent_only} safeguards, each attacked in one way only: what they stopped is apparent, and how much "
+                "of it is real was not measured."
+            )
+        more = (
+            f" {self.apparent_only} more were attacked in one way only: how much of theirs is real, nobody knows."
+            if self.apparent_only
+            else ""
+        )
+        return (
+            f"{head} {self.measured} recorded safeguards that were attacked in more than one way, {self.halved} kept less "
+            f"than half of what they seemed to stop, and {self.nothing} kept nothing.{more}"
+        )
+
+
+def find(sources: Sequence[Source]) -> Finding:
+    """Count off what the sentence says. This project's own runs are left out, unless there is nothing else."""
+    ours = all(source.written_by == OURS for source in sources)
+    counted = [each for source in sources if ours or source.written_by != OURS for each in source.measured]
+    told_apart = [each for each in counted if each.standing is Standing.MEASURED]
+    return Finding(
+        ours=ours,
+        measured=len(told_apart),
+        halved=sum(_halved(each) for each in told_apart),
+        nothing=sum(each.real is not None and each.real.k == 0 for each in told_apart),
+        apparent_only=len(counted) - len(told_apart),
+        cost_only=tuple(name for source in sources for name in source.cost_only),
+    )
+
+
+def _halved(each: Measured) -> bool:
+    return each.real is not None and each.real.value < each.apparent.value / 2

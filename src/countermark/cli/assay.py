@@ -1,0 +1,60 @@
+"""`countermark assay`: how much of a safeguard is real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from countermark.assay.extra import need_numbers
+from countermark.cli.output import Group, example, json_option, show
+from countermark.errors import SettingsError
+
+
+@click.group(cls=Group)
+def assay() -> None:
+    """Measure how much of a safeguard is real, how much is theater, and what it costs.
+
+    \b
+    apparent  stopped while the attacker doesn't adapt
+    real      stopped whichever attack is used
+    theater   the difference
+    """
+
+
+@assay.command("recorded")
+@click.option(
+    "--source", "source_name", metavar="NAME", help="One source only, with curves, judges and comparisons."
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write one sheet as HTML, for reading and printing; a file that is there is replaced.",
+)
+@json_option
+@example("countermark assay recorded --html recorded.html")
+def recorded(source_name: str | None, page: Path | None, *, as_json: bool) -> None:
+    """Show what public records say of other safeguards: apparent, real and theater, with intervals.
+
+    Offline, from tables that ship: outcomes that others recorded of refusals, defences and gates under attack. What they
+    stopped when nobody adapted is set against what they stopped under the best recorded attack, goal by goal.
+    """
+    need_numbers()
+    from countermark.assay.recorded.sources import recorded as measure_recorded
+    from countermark.assay.report import document, text
+    from countermark.assay.report.page import render as render_page
+
+    sources = measure_recorded(source_name)
+    if page is not None:
+        try:
+            page.write_text(render_page(sources), encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
+
+    def words() -> str:
+        told = text.render(sources, detail=source_name is not None)
+        return told if page is None else f"{told}\n\nwritten: {page}"
+
+    show(document.to_document(sources), as_json=as_json, text=words)
