@@ -83,8 +83,8 @@ class Settings:
     shutdown_grace_s: float = 10.0
     """How long a stopping gateway waits for answers under way."""
     public_url: str | None = None
-    """The address that callers use (scheme and host), where a proxy stands before the gateway: proofs of possession
-    sign it. None takes the scheme and `Host` that the gateway sees."""
+    """The address that callers use (scheme and host), where a proxy or a name stands before the gateway: proofs of
+    possession sign it. None takes the address and port that a connection came to, and no other `Host`."""
     upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
     """By the bundle's upstream name."""
 
@@ -221,7 +221,7 @@ SETTINGS_TEMPLATE = """\
 name = "{gateway}"          # this gateway's name in trust-root.json
 host = "127.0.0.1"      # address to listen on
 port = {port}             # TCP port; 0 takes a free one
-# public_url = "https://gateway.example"   # where callers reach it, if a proxy stands before it
+# public_url = "https://gateway.example"   # where callers reach it, if a proxy or a name stands before it
 
 [limits]
 max_body_bytes = 8388608      # bytes; the bundle's limit applies where it is smaller

@@ -17,6 +17,7 @@ from countermark.pep.http import Scope
 
 MAX_CREDENTIAL_CHARS = 4096
 MAX_REMEMBERED = 4096
+DEFAULT_PORT = 80
 
 _KEYID = re.compile(r';keyid="([0-9a-f]{64})"')
 
@@ -38,6 +39,18 @@ def presented_key(headers: Mapping[str, str]) -> str:
     if len(key) > MAX_CREDENTIAL_CHARS:
         raise CredentialError(f"expected an API key of at most {MAX_CREDENTIAL_CHARS} characters")
     return key
+
+
+def is_own_address(host: str, server: tuple[str, int | None] | None) -> bool:
+    """Whether a `Host` header names the address and port that a connection came to (None: there is no network)."""
+    if server is None or server[1] is None:
+        return True
+    address, port = server
+    own = {f"[{address}]" if ":" in address else address}
+    if address in {"127.0.0.1", "::1"}:
+        own.add("localhost")
+    named = {f"{each}:{port}" for each in own} | (own if port == DEFAULT_PORT else set())
+    return host.lower() in named
 
 
 class Callers:
@@ -125,8 +138,21 @@ class Callers:
         )
 
     def target_uri(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """The address that the caller signed: the settings' `public_url`, or what this gateway sees."""
-        base = self._public_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+        """The address that the caller signed: the settings' `public_url`, or the one that the connection came to.
+
+        Raises:
+            CredentialError: No `public_url`, and a `Host` that isn't the connection's own address.
+        """
+        base = self._public_url
+        if base is None:
+            host = headers.get("host", "")
+            if not is_own_address(host, scope.get("server")):
+                # a name that the caller chooses would let one gateway's request be used at another
+                raise CredentialError(
+                    f"expected a request to the address that this gateway listens on, got `{host[:100]}`: "
+                    "where callers reach it by another, the settings have to name that as `public_url`"
+                )
+            base = f"{scope.get('scheme', 'http')}://{host}"
         query = scope.get("query_string", b"")
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         return f"{base}{path}{'?' + query.decode('latin-1') if query else ''}"
