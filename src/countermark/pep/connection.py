@@ -57,7 +57,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._wait()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header.
+        """Take one header, and let a trailer go.
 
         Raises:
             TooLargeError: The head is over the limit; the parser gives up the connection.
@@ -66,7 +66,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._named_bytes > self.max_header_bytes:
             self._head_bytes = self._named_bytes
             raise TooLargeError(f"expected a head of at most {self.max_header_bytes} bytes")
-        super().on_header(name, value)
+        if self._in_head:  # a trailer is no header (RFC 9110, section 6.5.1): it comes after what was decided on
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole: what comes now has its own limits."""
