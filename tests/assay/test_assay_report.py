@@ -11,6 +11,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+import make_findings
 import pytest
 from click.testing import CliRunner
 
@@ -287,3 +288,36 @@ def test_missing_packages_are_a_clear_word() -> None:
         )
         assert done.returncode == expected[0]
         assert expected[1] in done.stdout + done.stderr
+
+
+def test_the_page_of_the_finding_is_current() -> None:
+    """docs/findings/recorded.md holds what `python tests/assay/make_findings.py` writes now."""
+    assert make_findings.TARGET.read_text(encoding="utf-8") == make_findings.page()
+
+
+DOCS = make_findings.TARGET.parents[1]
+
+
+def test_examples_in_the_docs_are_what_is_printed() -> None:
+    """The protocol's verdict line and the how-to's lines are those of a run now, and every source is named."""
+    stack = next(each for each in sources()[3].measured if each.safeguard == "detector + tools + taint")
+    assert f"`{stack.verdict}`" in (DOCS / "design" / "assay-protocol.md").read_text(encoding="utf-8")
+    how_to = (DOCS / "how-to" / "assay-recorded.md").read_text(encoding="utf-8")
+    told = text.render(sources())
+    shown = how_to.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert len(shown) == 2
+    assert set(shown) <= set(told.splitlines())
+    for source in sources():
+        assert f"`{source.name}`" in how_to
+
+
+def test_the_format_page_shows_the_manifest_and_a_rate_as_they_are() -> None:
+    """spec/assay-tables.md: its example entry is in the manifest, its example rate is in the document."""
+    from countermark.assay.recorded import tables
+
+    page_of_format = (DOCS.parent / "spec" / "assay-tables.md").read_text(encoding="utf-8")
+    entry = page_of_format.partition("[[table]]\n")[2].partition("```")[0]
+    assert entry in Path(tables.__file__).with_name("manifest.toml").read_text(encoding="utf-8")
+    rate = json.loads(page_of_format.partition("```json\n")[2].partition("```")[0])
+    assert sources()[0].measured[0].real is not None
+    assert rate == sources()[0].measured[0].real.to_document()

@@ -96,12 +96,9 @@ def _denied(rows: tuple[Record, ...]) -> Mapping[str, Bools]:
 
 
 def _measured(layers: str, found: Outcomes, denied: Mapping[str, Bools]) -> Measured:
-    # The detector alone changes nothing benign, and the pairs of detector and taint were run; a set that is missing is
-    # a run that was not made, which the protocol counts as denial.
-    stopped = denied.get(layers, np.ones(97, dtype=np.bool_))
     return measure(
         found,
         safeguard=layers.replace("+", " + "),
-        work=Work(stopped=make_rate(stopped), what="benign tasks denied"),
+        work=Work(stopped=make_rate(denied[layers]), what="benign tasks denied"),
         on_sheet=layers in ON_SHEET,
     )
