@@ -399,7 +399,6 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
         api=Api(
             service=service,
             holds=store.holds,
-            nonces=store.nonces,
             suspensions=store.suspensions,
             statements=parts.files,
             callers=callers,

@@ -151,3 +151,67 @@ async def test_a_public_url_is_the_only_address() -> None:
     )
     assert target == f"https://gateway.example{PATH}"
     await deployment.gateway.stop()
+
+
+class _Slow:
+    """A request whose body comes in two pieces, with time passing between; `read` says whether anybody began to read."""
+
+    def __init__(self, deployment: Deployment, seconds: float = 0) -> None:
+        self._deployment, self._seconds = deployment, seconds
+        self.read = 0
+
+    async def receive(self) -> dict[str, Any]:
+        self.read += 1
+        if self.read == 1:
+            return {"type": "http.request", "body": BODY[:10], "more_body": True}
+        self._deployment.advance(self._seconds)
+        return {"type": "http.request", "body": BODY[10:], "more_body": False}
+
+
+async def post(deployment: Deployment, slow: _Slow, path: str, headers: Mapping[str, str]) -> int:
+    """Send a slow request; its status."""
+    status = [0]
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            status[0] = message["status"]
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "query_string": b"",
+        "headers": raw,
+    }
+    await deployment.app(scope, slow.receive, send)
+    return status[0]
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/models", "/countermark/v1/statements"])
+async def test_who_only_knows_a_keys_id_is_not_listened_to(path: str) -> None:
+    """Key ids are no secret: without a signature that verifies no body is read, and no slot is held while it comes."""
+    deployment = await field()
+    for keyid in (deployment.client_keys["field"].public.keyid, deployment.people["ada"].public.keyid):
+        for headers in (
+            {"host": "gateway", "signature-input": f'cm=();keyid="{keyid}"'},
+            {**proof(deployment, keyid=keyid), "signature": f"cm=:{'A' * 86}==:"},
+            proof(deployment, keyid=keyid, target_uri="http://other/"),
+        ):
+            slow = _Slow(deployment)
+            assert (await post(deployment, slow, path, headers), slow.read) == (401, 0)
+    await deployment.gateway.stop()
+
+
+async def test_a_body_that_comes_slowly_makes_no_proof_older() -> None:
+    """What was in its minute when the head came and isn't when the body is whole is refused, and can't be sent twice."""
+    deployment = await field()
+    headers = proof(deployment)
+    deployment.advance(59)
+    assert await post(deployment, _Slow(deployment, 1), PATH, headers) == 200
+    headers = proof(deployment)
+    deployment.advance(59)
+    for _ in range(2):
+        assert await post(deployment, _Slow(deployment, 2), PATH, headers) == 401
+    await deployment.gateway.stop()

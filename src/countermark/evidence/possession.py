@@ -14,8 +14,9 @@
     (5) the signature verifies
     (6) the nonce was not used before
 
-What is not of this form is refused; there is no general reader of structured fields here. (6) comes last, so that only
-who has the key can fill the store.
+What is not of this form is refused; there is no general reader of structured fields here. All but the body's own digest
+and (6) can be checked before the body comes (`verify_signature`), so that nobody listens to who only knows a key's id. (6)
+comes last, so that only who has the key can fill the store.
 
 Source: RFC 9421, sections 2.2, 2.3, 2.5, 3.2; RFC 9530, section 2; RFC 8941, sections 3.3.3 and 3.3.5.
 """
@@ -36,6 +37,8 @@ from countermark.errors import CredentialError, ReplayError, SignatureError
 
 WINDOW_S: Final = 60
 """How old a signature may be."""
+KEPT_LONGER_S: Final = 60
+"""How much longer than it could be sent again a nonce is kept: a request may have to wait to be looked at."""
 DEFAULT_SKEW_S: Final = 60
 ALGORITHM: Final = "ed25519"
 TAG: Final = "countermark"
@@ -181,6 +184,98 @@ def read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A signature that verifies. Whether it is of the body that comes, and used for the first time, is still open.
+
+    Attributes:
+        body_sha256: What the signed `content-digest` says, 64 hex digits.
+        created: Seconds since 1970, by the client's clock.
+    """
+
+    body_sha256: str
+    created: int
+    keyid: str
+    nonce: str
+
+
+def verify_signature(
+    *,
+    method: str,
+    target_uri: str,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]],
+    public_key: PublicKey,
+    now: datetime,
+    skew_s: int = DEFAULT_SKEW_S,
+) -> Proof:
+    """Check all of a proof that its headers say; arguments as in `verify_possession`.
+
+    Raises:
+        CredentialError: Not this profile, not this address, not this key, or out of the window.
+    """
+    fields = read_headers(headers)
+    for name in ("signature-input", "signature", "content-digest"):
+        if name not in fields:
+            raise CredentialError(f"expected a signed request, got none with `{name}`")
+    signed = parse_signature_input(fields["signature-input"])
+    present = [name for name in CREDENTIAL_HEADERS if name in fields]
+    if present != [signed.credential_header]:  # what isn't covered could be swapped
+        raise CredentialError(f"expected only the covered `{signed.credential_header}` to carry a credential")
+    digest = _CONTENT_DIGEST.fullmatch(fields["content-digest"])
+    if digest is None:
+        raise CredentialError("expected `content-digest` as `sha-256=:BASE64:`, once")
+    body_sha256 = _decode(digest[1]).hex()
+    if public_key.keytype != ED25519 or signed.keyid != public_key.keyid:  # (3)
+        raise CredentialError(f"expected a signature of ed25519 key `{public_key.keyid[:16]}`")
+    _check_window(signed.created, now, skew_s)  # (4)
+    signature = _SIGNATURE.fullmatch(fields["signature"])
+    if signature is None or signature[1] != signed.label:
+        raise CredentialError(f"expected `signature` as `{signed.label}=:BASE64:`, once")
+    try:
+        base = signature_base(
+            method=method,
+            target_uri=target_uri,
+            content_digest=fields["content-digest"],
+            credential_header=signed.credential_header,
+            credential=fields[signed.credential_header],
+            parameters=signed.written,
+        )
+        public_key.verify(_decode(signature[2]), base)  # (5)
+    except UnicodeEncodeError as error:
+        raise CredentialError("expected an address in ASCII") from error
+    except SignatureError as error:
+        raise CredentialError(
+            f"expected a signature over `{method} {target_uri:.200}` and this body: a proxy between may have changed it"
+        ) from error
+    return Proof(body_sha256=body_sha256, created=signed.created, keyid=signed.keyid, nonce=signed.nonce)
+
+
+def use_proof(
+    proof: Proof, *, body_sha256: str, nonces: NonceStore, now: datetime, skew_s: int = DEFAULT_SKEW_S
+) -> None:
+    """Use a verified proof for the body that came, once; arguments as in `verify_possession`.
+
+    Raises:
+        CredentialError: Of another body, or out of the window by now.
+        ReplayError: The nonce was used before.
+    """
+    if not hmac.compare_digest(bytes.fromhex(proof.body_sha256), bytes.fromhex(body_sha256)):  # (3)
+        raise CredentialError("expected the digest of the body in `content-digest`")
+    # a nonce that is forgotten when it is stored would be none
+    _check_window(proof.created, now, skew_s)
+    until = datetime.fromtimestamp(proof.created, tz=now.tzinfo) + timedelta(seconds=WINDOW_S + KEPT_LONGER_S)
+    if not nonces.remember(f"{proof.keyid}:{proof.nonce}", until):  # (6)
+        raise ReplayError("expected a fresh nonce: this signature was used before")
+
+
+def _check_window(created: int, now: datetime, skew_s: int) -> None:
+    oldest, latest = now - timedelta(seconds=WINDOW_S), now + timedelta(seconds=skew_s)
+    if not oldest.timestamp() <= created <= latest.timestamp():
+        raise CredentialError(
+            f"expected `created` at most {WINDOW_S} s ago and {skew_s} s ahead: check the clocks"
+        )
+
+
 def verify_possession(
     *,
     method: str,
@@ -204,49 +299,10 @@ def verify_possession(
         CredentialError: Not this profile, not this request, not this key, or out of the window.
         ReplayError: The nonce was used before.
     """
-    fields = read_headers(headers)
-    for name in ("signature-input", "signature", "content-digest"):
-        if name not in fields:
-            raise CredentialError(f"expected a signed request, got none with `{name}`")
-    signed = parse_signature_input(fields["signature-input"])
-    present = [name for name in CREDENTIAL_HEADERS if name in fields]
-    if present != [signed.credential_header]:  # what isn't covered could be swapped
-        raise CredentialError(f"expected only the covered `{signed.credential_header}` to carry a credential")
-    digest = _CONTENT_DIGEST.fullmatch(fields["content-digest"])
-    if digest is None:
-        raise CredentialError("expected `content-digest` as `sha-256=:BASE64:`, once")
-    if not hmac.compare_digest(_decode(digest[1]), bytes.fromhex(body_sha256)):  # (3)
-        raise CredentialError("expected the digest of the body in `content-digest`")
-    if public_key.keytype != ED25519 or signed.keyid != public_key.keyid:
-        raise CredentialError(f"expected a signature of ed25519 key `{public_key.keyid[:16]}`")
-    oldest, latest = now - timedelta(seconds=WINDOW_S), now + timedelta(seconds=skew_s)
-    if not oldest.timestamp() <= signed.created <= latest.timestamp():  # (4)
-        raise CredentialError(
-            f"expected `created` at most {WINDOW_S} s ago and {skew_s} s ahead: check the clocks"
-        )
-    signature = _SIGNATURE.fullmatch(fields["signature"])
-    if signature is None or signature[1] != signed.label:
-        raise CredentialError(f"expected `signature` as `{signed.label}=:BASE64:`, once")
-    try:
-        base = signature_base(
-            method=method,
-            target_uri=target_uri,
-            content_digest=fields["content-digest"],
-            credential_header=signed.credential_header,
-            credential=fields[signed.credential_header],
-            parameters=signed.written,
-        )
-        public_key.verify(_decode(signature[2]), base)  # (5)
-    except UnicodeEncodeError as error:
-        raise CredentialError("expected an address in ASCII") from error
-    except SignatureError as error:
-        raise CredentialError(
-            f"expected a signature over `{method} {target_uri:.200}` and this body: a proxy between may have changed it"
-        ) from error
-    # kept one second longer than it could be sent again
-    until = datetime.fromtimestamp(signed.created, tz=now.tzinfo) + timedelta(seconds=WINDOW_S + 1)
-    if not nonces.remember(f"{signed.keyid}:{signed.nonce}", until):  # (6)
-        raise ReplayError("expected a fresh nonce: this signature was used before")
+    proof = verify_signature(
+        method=method, target_uri=target_uri, headers=headers, public_key=public_key, now=now, skew_s=skew_s
+    )
+    use_proof(proof, body_sha256=body_sha256, nonces=nonces, now=now, skew_s=skew_s)
 
 
 def _decode(text: str) -> bytes:

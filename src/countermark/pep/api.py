@@ -41,7 +41,6 @@ from countermark.errors import (
     TrustError,
     UnknownHoldError,
 )
-from countermark.evidence.possession import NonceStore
 from countermark.oversight.approval import Verdict, parse_approval
 from countermark.oversight.hold import (
     MAX_APPROVALS,
@@ -99,7 +98,6 @@ class Api:
         *,
         service: Service,
         holds: HoldStore,
-        nonces: NonceStore,
         suspensions: SuspensionStore,
         statements: StatementStore,
         callers: Callers,
@@ -112,7 +110,7 @@ class Api:
         self._holds = holds
         self._suspensions = suspensions
         self._statements = statements
-        self._visitors = Visitors(service, nonces, callers)
+        self._visitors = Visitors(service, callers)
         self._enforcers = {enforcer.wire.name: enforcer for enforcer in enforcers.values()}
         self._archive = archive
         self._log_folder = log_folder
@@ -145,10 +143,10 @@ class Api:
         if is_log and "entries" not in parts:
             return 200, self._log_file(parts[1:])  # hashes, and who signs them: for everybody
         headers = headers_of(scope)
-        announced = self._visitors.announced(headers, self._service.now())
+        announced = await self._visitors.announced(scope, headers, self._service.now())
         body = await read_body(receive, headers=headers, max_bytes=MAX_SUBMISSION_BYTES, timeout_s=30)
         now = self._service.now()
-        visitor = await self._visitors.proved(announced, scope, headers, body, now)
+        visitor = await self._visitors.proved(announced, body, now)
         if is_log:
             if visitor.workload is not None:
                 raise _Answer(

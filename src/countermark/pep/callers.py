@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from countermark.attestation.keys import PublicKey
 from countermark.errors import CredentialError
 from countermark.evidence.credentials import CredentialIndex
 from countermark.evidence.observation import KnownCredential
-from countermark.evidence.possession import NonceStore, verify_possession
+from countermark.evidence.possession import NonceStore, Proof, use_proof, verify_signature
 from countermark.pdp.service import Service
 from countermark.pep.http import Scope
 
@@ -114,28 +115,41 @@ class Callers:
         self._service.statements.refresh(now)
         return self._current().by_statement(caller.statement, now)
 
-    async def prove(
-        self, caller: KnownCredential, scope: Scope, headers: Mapping[str, str], body: bytes, now: datetime
-    ) -> None:
-        """Check the proof of possession of a key-bound credential, over exactly this request, once.
+    async def signed(
+        self, caller: KnownCredential, scope: Scope, headers: Mapping[str, str], now: datetime
+    ) -> Proof | None:
+        """Check what the headers of a key-bound credential's request prove, before its body is read; None for others.
 
         Raises:
-            CredentialError: The signature does not cover this request, or is not the key's.
-            ReplayError: It was used before.
+            CredentialError: The signature is not of this address, or is not the key's.
         """
-        if caller.public is None:
-            return
-        # in a thread: the nonce is written to disk, and a signature takes a tenth of a millisecond
-        await asyncio.to_thread(
-            verify_possession,
+        return None if caller.public is None else await self.signed_by(caller.public, scope, headers, now)
+
+    async def signed_by(
+        self, key: PublicKey, scope: Scope, headers: Mapping[str, str], now: datetime
+    ) -> Proof:
+        """As `signed`, for any key."""
+        return await asyncio.to_thread(  # it takes a tenth of a millisecond
+            verify_signature,
             method=scope["method"],
             target_uri=self.target_uri(scope, headers),
             headers=headers,
-            body_sha256=hashlib.sha256(body).hexdigest(),
-            public_key=caller.public,
-            nonces=self._nonces,
+            public_key=key,
             now=now,
         )
+
+    async def prove(self, proof: Proof | None, body: bytes, now: datetime) -> None:
+        """Use a proof for exactly this body, once.
+
+        Raises:
+            CredentialError: The signature does not cover this body, or is too old by now.
+            ReplayError: It was used before.
+        """
+        if proof is None:
+            return
+        digest = hashlib.sha256(body).hexdigest()
+        # in a thread: the nonce is written to disk
+        await asyncio.to_thread(use_proof, proof, body_sha256=digest, nonces=self._nonces, now=now)
 
     def target_uri(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """The address that the caller signed: the settings' `public_url`, or the one that the connection came to.

@@ -118,14 +118,31 @@ class Enforcer:
             headers.append((b"countermark-decision", str(refusal.countermark["decision_id"]).encode()))
         await send_answer(send, STATUS[refusal.kind], body, headers)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
-        """Walk the whole way; None once the model's answer was released."""
-        if scope["method"] != "POST":
+    async def deny_path(self, scope: Scope, receive: Receive, send: Send, message: str) -> None:
+        """Answer a request to a path that this gateway does not carry: from a known caller it is a decision, DENY."""
+        try:
+            refusal = await self._answer(scope, receive, send, not_carried=message)
+        except CallerLeftError:
+            self._metrics.refused.labels("caller-left").inc()
+            return
+        if refusal is not None:
+            await self.refuse(send, refusal)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, *, not_carried: str | None = None
+    ) -> Refusal | None:
+        """Walk the whole way; None once the model's answer was released.
+
+        Args:
+            not_carried: Why the path is not carried, where it isn't: the body is not read as anything then.
+        """
+        if scope["method"] != "POST" and not_carried is None:
             return self._no_decision(ErrorKind.NOT_ALLOWED, "method", "expected a POST")
         headers = headers_of(scope)
         now, version = self._service.now(), self._service.statements.version
         try:
             caller = self._callers.find(headers, now)
+            proof = await self._callers.signed(caller, scope, headers, now)
             body = await read_body(
                 receive, headers=headers, max_bytes=self._limits.max_bytes, timeout_s=self._body_timeout_s
             )
@@ -133,7 +150,7 @@ class Enforcer:
             if (self._service.now(), self._service.statements.version) != (now, version):
                 now = self._service.now()
                 caller = self._callers.still(caller, now)
-            await self._callers.prove(caller, scope, headers, body, now)
+            await self._callers.prove(proof, body, now)
         except (CredentialError, ReplayError) as error:
             return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
         except TooLargeError as error:
@@ -141,7 +158,11 @@ class Enforcer:
         except SlowCallerError as error:
             return self._no_decision(ErrorKind.TIMEOUT, "slow", str(error))
         try:
-            asked, reading = self.read(caller, headers, body)
+            asked, reading = (
+                self.read(caller, headers, body)
+                if not_carried is None
+                else (_unread(caller, scope["path"], body, not_carried), None)
+            )
         except TooLargeError as error:
             return self._no_decision(ErrorKind.TOO_LARGE, "too-large", str(error))
         except MalformedError as error:
@@ -248,6 +269,32 @@ class Enforcer:
             not_carried=not_carried,
         )
         return asked, reading if not_carried is None else None
+
+
+def _unread(caller: KnownCredential, path: str, body: bytes, not_carried: str) -> Asked:
+    """What is asked on a path that is not carried: its name stands for the model, and nothing of it is read."""
+    sha256 = hashlib.sha256(body).hexdigest()
+    name = path[:MAX_NAME_CHARS]
+    descriptor, digest = describe_prompt(
+        workload=caller.workload, resource=name, upstream="", body_sha256=sha256, headers={}
+    )
+    return Asked(
+        caller=caller,
+        action=Action.PROMPT,
+        resource=name,
+        model="",
+        upstream="",
+        descriptor=descriptor,
+        digest=digest,
+        texts=(),
+        claims={},
+        named=(),
+        parts=0,
+        size=len(body),
+        sha256=sha256,
+        content=body,
+        not_carried=not_carried,
+    )
 
 
 def named_statements(headers: Mapping[str, str]) -> tuple[str, ...]:

@@ -43,9 +43,9 @@ class Models:
         anthropic = "anthropic-version" in headers
         now = self._service.now()
         try:
-            caller = self._callers.find(headers, now)
+            proof = await self._callers.signed(self._callers.find(headers, now), scope, headers, now)
             body = await read_body(receive, headers=headers, max_bytes=1024, timeout_s=10)
-            await self._callers.prove(caller, scope, headers, body, now)
+            await self._callers.prove(proof, body, self._service.now())
         except CallerLeftError:
             return
         except (CredentialError, ReplayError) as error:
