@@ -286,14 +286,28 @@ REFUSED: dict[str, tuple[Callable[[Site], Any], int, str]] = {
         401,
         "credential",
     ),
-    "a path that is not carried": (
-        lambda site: site.openai().embeddings.create(model=MODEL, input="x"),
-        404,
-        "path",
-    ),
-    "responses": (lambda site: site.openai().responses.create(model=MODEL, input="x"), 404, "path"),
-    "a batch": (lambda site: site.anthropic().messages.batches.list(), 404, "path"),
 }
+NOT_CARRIED: dict[str, tuple[Callable[[Site], Any], type[Exception]]] = {
+    "embeddings": (
+        lambda site: site.openai().embeddings.create(model=MODEL, input="x"),
+        openai.PermissionDeniedError,
+    ),
+    "responses": (
+        lambda site: site.openai().responses.create(model=MODEL, input="x"),
+        openai.PermissionDeniedError,
+    ),
+    "a batch": (lambda site: site.anthropic().messages.batches.list(), anthropic.PermissionDeniedError),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CARRIED)
+def test_a_path_that_is_not_carried_is_a_decision(shared: Site, name: str) -> None:
+    """What a known caller asks elsewhere in the APIs is denied in words, once, with its entry."""
+    call, kind = NOT_CARRIED[name]
+    before = len(shared.entries("decision"))
+    with pytest.raises(kind):
+        call(shared)
+    assert tries(shared, before) == 1
 
 
 @pytest.mark.parametrize("name", REFUSED)

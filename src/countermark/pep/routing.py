@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from countermark.pep.api import PREFIX, Api
@@ -78,7 +78,7 @@ class Router:
         path = scope["path"]
         enforcer = self._enforcers.get(path)
         if enforcer is not None:
-            await self._enforce(enforcer, scope, receive, send)
+            await self._in_a_slot(enforcer, send, lambda: enforcer(scope, receive, send))
         elif path.startswith(PREFIX):
             await self._call(self._api, scope, receive, send)
         elif path == PATH or path.startswith(f"{PATH}/"):
@@ -92,9 +92,10 @@ class Router:
         elif path == "/metrics":
             await send_answer(send, 200, self._metrics.exposition(), _METRICS_HEADERS)
         else:
-            await self._elsewhere(scope, send)
+            await self._elsewhere(scope, receive, send)
 
-    async def _enforce(self, enforcer: Enforcer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _in_a_slot(self, enforcer: Enforcer, send: Send, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer a request, or refuse it where as many as allowed are under way."""
         if self._under_way >= self._max_concurrent:
             self._metrics.refused.labels("busy").inc()
             message = "as many requests as allowed are under way"
@@ -102,7 +103,7 @@ class Router:
             return
         self._under_way += 1
         try:
-            await enforcer(scope, receive, send)
+            await answer()
         finally:
             self._under_way -= 1
 
@@ -135,11 +136,18 @@ class Router:
         anthropic = any(name.lower() == b"anthropic-version" for name, _ in scope["headers"])
         return self._enforcers["/v1/messages" if anthropic else "/v1/chat/completions"]
 
-    async def _elsewhere(self, scope: Scope, send: Send) -> None:
-        """Everything else is refused in words, in the shape that the caller's client reads."""
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything else is refused in words, in the shape that the caller's client reads.
+
+        A path of the APIs is asked for by somebody: from a known caller that is a decision with its entry. Others are
+        counted.
+        """
         path = scope["path"]
         message = not_yet(path) or f"expected a path that this gateway carries, got `{path[:100]}`"
+        enforcer = self._shape(scope)
+        if path.startswith("/v1/"):
+            await self._in_a_slot(enforcer, send, lambda: enforcer.deny_path(scope, receive, send, message))
+            return
         self._metrics.refused.labels("path").inc()
         self._refusals.count("path", self._now())
-        enforcer = self._shape(scope)
         await enforcer.refuse(send, enforcer.refusal(ErrorKind.NOT_FOUND, message))
