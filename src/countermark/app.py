@@ -354,6 +354,7 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
             ttl=timedelta(seconds=limits.hold_ttl_s),
             limit=limits.max_open_holds_per_workload,
             skew_s=terms.bundle.skew_s,
+            longest=terms.bundle.approval_life,
         ),
         selector_keys=parts.selector_keys,
         digest_key=parts.digest_key,

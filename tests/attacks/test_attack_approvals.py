@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from attack_world import recall, text
 from countermark.attestation.envelope import encode_envelope, sign_envelope
 from countermark.oversight.approval import Verdict, make_approval
 from countermark.oversight.hold import parse_hold_file
+from countermark.policy.shipped import shipped_bundle
 from countermark.testing import Deployment, Reply
 
 ASK = text("whom do we notify?")
@@ -142,6 +146,21 @@ async def test_an_approval_names_what_was_shown(forged: dict[str, Any]) -> None:
         await deployment.approve(hold, "ada")
         assert not (await sign(deployment, hold, "ben", "northmark_duty_officer", **forged)).json()["counts"]
         assert (await deployment.ask("recall", ASK)).outcome == "HOLD"
+
+
+async def test_an_approval_lives_no_longer_than_the_sides_agreed(tmp_path: Path) -> None:
+    """One that was made for longer than the bundle's lifetime of approvals does not count."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shipped_bundle("red-lines"), bundle)
+    settings = (bundle / "bundle.toml").read_text()
+    (bundle / "bundle.toml").write_text(settings.replace("approval = 86400", "approval = 60"))
+    async with Deployment(bundle=bundle) as deployment:
+        await recall(deployment)
+        hold = (await deployment.ask("recall", ASK)).hold
+        soon = deployment.now + timedelta(seconds=60)
+        for until, counts in ((soon + timedelta(seconds=1), False), (soon, True)):
+            signed = await sign(deployment, hold, "ben", "northmark_duty_officer", expires_at=until)
+            assert signed.json()["counts"] is counts
 
 
 async def test_only_who_may_approve_refuses() -> None:

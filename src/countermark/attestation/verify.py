@@ -44,6 +44,7 @@ from countermark.clock import format_time
 from countermark.errors import (
     CountermarkError,
     ExpiredError,
+    LifetimeError,
     MalformedError,
     NotYetValidError,
     PayloadTypeError,
@@ -231,7 +232,12 @@ def _check_countersignature(statement: Statement, about: Statement) -> None:
 
 
 def _countersignatures(
-    lines: Sequence[Envelope | CountermarkError], made: _Vouched, root: TrustRoot, now: datetime, skew_s: int
+    lines: Sequence[Envelope | CountermarkError],
+    made: _Vouched,
+    root: TrustRoot,
+    now: datetime,
+    skew_s: int,
+    longest_s: int | None,
 ) -> tuple[list[_Vouched], list[str], list[datetime]]:
     """Step 4: the newest countersignature of each counterpart, why others don't count, and when that may change."""
     about = made.statement
@@ -250,6 +256,9 @@ def _countersignatures(
                 raise line
             statement, keys = _signed_statement(line, root)
             _check_countersignature(statement, about)
+            lives = statement.validity.valid_until - statement.validity.valid_from
+            if longest_s is not None and lives > timedelta(seconds=longest_s):
+                raise LifetimeError(f"expected a countersignature that lives at most {longest_s} s")
             try:
                 statement.validity.check_validity(now, skew_s)
             except NotYetValidError:
@@ -278,13 +287,19 @@ def _countersignatures(
 
 
 def verify_statement(
-    lines: Sequence[bytes] | bytes, root: TrustRoot, *, now: datetime, skew_s: int = DEFAULT_SKEW_S
+    lines: Sequence[bytes] | bytes,
+    root: TrustRoot,
+    *,
+    now: datetime,
+    skew_s: int = DEFAULT_SKEW_S,
+    countersignature_life_s: int | None = None,
 ) -> VerifiedStatement:
     """Check who vouches for a statement.
 
     Args:
         lines: A statement file, or its envelopes: the statement's first, then countersignatures.
         skew_s: How far ahead of ours a maker's clock may run, in seconds.
+        countersignature_life_s: A countersignature that was made to live longer doesn't count. None: no bound.
 
     Raises:
         QuorumError: No trusted person signed these bytes, or fewer of a role than it needs.
@@ -302,7 +317,9 @@ def verify_statement(
         raise PayloadTypeError("expected the statement before its countersignatures")
     statement.validity.check_validity(now, skew_s)  # (2)
     made = _vouch(statement, keys, root, now)  # (3)
-    counting, ignored, changes = _countersignatures(others, made, root, now, skew_s)  # (4)
+    counting, ignored, changes = _countersignatures(
+        others, made, root, now, skew_s, countersignature_life_s
+    )  # (4)
     if counting and root.one_sided:
         # the one side wrote its counterpart into the root by itself
         ignored.append("countersignatures: expected a trust root of two sides, got a one-sided one")

@@ -37,7 +37,13 @@ class Desk:
         ttl: timedelta,
         limit: int,
         skew_s: int,
+        longest: timedelta | None = None,
     ) -> None:
+        """Park and count.
+
+        Args:
+            longest: How long the bundle lets an approval live at most.
+        """
         self.holds = holds
         self._consumed = consumed
         self._key = key
@@ -45,6 +51,7 @@ class Desk:
         self._ttl = ttl
         self._limit = limit
         self._skew_s = skew_s
+        self._longest = longest
         self._reserved: set[str] = set()
 
     @property
@@ -103,6 +110,7 @@ class Desk:
             root=root,
             now=now,
             consumed=used,
+            longest=self._longest,
         )
 
     def park(

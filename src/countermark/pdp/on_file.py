@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from countermark.attestation.envelope import parse_envelope
-from countermark.attestation.statement import parse_statement
+from countermark.attestation.statement import COUNTERSIGNATURE, parse_statement
 from countermark.attestation.trust_root import TrustRoot
 from countermark.attestation.verify import VerifiedStatement, verify_statement
 from countermark.errors import (
@@ -118,7 +118,13 @@ def verify_file(
     sha256 = ""
     try:
         sha256 = payload_sha256(data)
-        statement = verify_statement(split_lines(data), root, now=now, skew_s=skew_s)
+        statement = verify_statement(
+            split_lines(data),
+            root,
+            now=now,
+            skew_s=skew_s,
+            countersignature_life_s=lifetimes.get(COUNTERSIGNATURE),
+        )
         check_lifetime(statement, lifetimes)
     except NotYetValidError as error:
         return Filed(
@@ -229,7 +235,13 @@ class StatementsOnFile:
 
     def _verify_from_its_time(self, lines: Sequence[bytes], now: datetime) -> VerifiedStatement:
         starts = (parse_statement(parse_envelope(line).payload).validity.valid_from for line in lines)
-        return verify_statement(lines, self._root, now=max(now, *starts), skew_s=self._skew_s)
+        return verify_statement(
+            lines,
+            self._root,
+            now=max(now, *starts),
+            skew_s=self._skew_s,
+            countersignature_life_s=self._lifetimes.get(COUNTERSIGNATURE),
+        )
 
     def take(self, filed: Filed) -> None:
         """Put on file what `check` returned."""

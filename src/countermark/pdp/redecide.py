@@ -336,6 +336,7 @@ class _OneDecision:
             root=terms.root,
             now=now,
             consumed=(),
+            longest=terms.bundle.approval_life,
         )
         self._notes = tuple(item.reason for item in count.ignored)
         for item in count.ignored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -87,6 +87,12 @@ class Bundle:
     def red_lines(self) -> frozenset[str]:
         """Ids of the clauses that are never only observed."""
         return frozenset(clause.id for clause in self.clauses if clause.red_line)
+
+    @property
+    def approval_life(self) -> timedelta | None:
+        """How long an approval may be made to live; None: no bound."""
+        life_s = self.lifetimes.get("approval")
+        return None if life_s is None else timedelta(seconds=life_s)
 
     @property
     def schema(self) -> str:
