@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -95,9 +97,6 @@ async def test_no_foreign_statement_permits(stated: Stated) -> None:
 
 
 def _payload(data: bytes) -> bytes:
-    import base64
-    import json
-
     return base64.b64decode(json.loads(data.splitlines()[0])["payload"])
 
 

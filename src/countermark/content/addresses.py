@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv6Address,
@@ -62,19 +63,18 @@ def find_addresses(text: str) -> Iterator[str]:
         if "0x" in text or "0X" in text:
             for match in _HEXADECIMAL.finditer(text):
                 yield from _loose(match[1])
-        for match in _HOST.finditer(text):
-            name = match[1]
+        for name in {match[1] for match in _HOST.finditer(text)}:
             if not _FILE_ENDING.fullmatch(name.rpartition(".")[2]):
                 yield _host(name)
     if ":" in text:
         if _COLONS.search(text):
             yield from _find_ipv6(text)
-        for match in _URL.finditer(text):
-            yield from _url_host(match[1])
+        for host in {match[1] for match in _URL.finditer(text)}:
+            yield from _url_host(host)
     if "@" in text:
-        for match in _AFTER_AT.finditer(text):
-            if not re.fullmatch(r"[\d.]+", match[1]):
-                yield _host(match[1])
+        for host in {match[1] for match in _AFTER_AT.finditer(text)}:
+            if not re.fullmatch(r"[\d.]+", host):
+                yield _host(host)
     if "localhost" in text:
         yield "localhost"
 
@@ -131,19 +131,20 @@ def _part(written: str, leading_zero: int) -> int:
 
 
 def _find_ipv4(text: str) -> Iterator[str]:
-    for match in _IPV4.finditer(text):
-        low_high = [_octet(part) for part in match[1].split(".")]
+    # each way to write it once: what stands there a hundred thousand times is worked out once
+    for address, last, mask in {match.groups() for match in _IPV4.finditer(text)}:
+        low_high = [_octet(part) for part in address.split(".")]
         if any(bounds is None for bounds in low_high):
             continue
         bounds = [pair for pair in low_high if pair is not None]
         low = IPv4Address(bytes(pair[0] for pair in bounds))
         high = IPv4Address(bytes(pair[1] for pair in bounds))
-        if match[2]:
+        if last:
             with contextlib.suppress(ValueError):
-                high = max(high, IPv4Address(".".join(str(int(part)) for part in match[2].split("."))))
-        if match[3]:
+                high = max(high, IPv4Address(".".join(str(int(part)) for part in last.split("."))))
+        if mask:
             try:
-                yield str(ip_network(f"{low}/{match[3]}", strict=False))
+                yield str(ip_network(f"{low}/{mask}", strict=False))
             except ValueError:
                 pass
             else:
@@ -151,9 +152,10 @@ def _find_ipv4(text: str) -> Iterator[str]:
                     continue
         yield from _range(low, high)
         if low == high:
-            yield from _octal(match[1])
+            yield from _octal(address)
 
 
+@lru_cache(maxsize=4096)
 def _octet(part: str) -> tuple[int, int] | None:
     if part in {"*", "x", "X"}:
         return 0, 255

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from countermark.content.selectors import Selectors
 from countermark.decision import Decision
 from countermark.evidence.observation import KnownCredential
 from countermark.facts import FactValue
@@ -54,6 +55,8 @@ class Asked:
     tools: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     not_carried: str | None = None
+    selectors: Selectors | None = None
+    """What was found in `texts`, where that was looked for beforehand; None: it will be."""
     parent: str | None = None
     """Decision id of the prompt whose answer holds this call."""
 

@@ -15,6 +15,7 @@ decided on its own. `explain` walks steps (1) and (2) without acting.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import OrderedDict
@@ -104,6 +105,7 @@ class Service:
         self._clock = clock
         self._last = last_entry_at
         self.on_file_at = on_file_at
+        self._searching = asyncio.Semaphore(1)
         self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._settled: dict[int, Considered] = {}
         self._templates: dict[int, tuple[Considered, tuple[int | None, str], EntryTemplate]] = {}
@@ -215,12 +217,20 @@ class Service:
     def _dated(decision: Decision, gathered: Gathered) -> Decision:
         return replace(decision, valid_until=gathered.appraisal.valid_until)
 
+    async def searched(self, asked: Asked) -> Asked:
+        """A long text is looked through beside the event loop, one at a time: one caller's list stops nobody else."""
+        if asked.selectors is not None or not self.gatherer.is_long_search(asked, now=self.now()):
+            return asked
+        async with self._searching:
+            return await asyncio.to_thread(self.gatherer.search, asked)
+
     async def answer(self, asked: Asked) -> Answered:
         """Decide one action for good: all steps.
 
         Raises:
             LogError: The entry is not known to be durable; nothing may be released.
         """
+        asked = await self.searched(asked)
         now = self.now()
         considered = self.consider(asked, now=now)
         decision = considered.decision

@@ -174,7 +174,7 @@ class Api:
             case ("GET", "decisions", decision_id):
                 return 200, await self._decision(decision_id, visitor)
             case ("POST", "explain"):
-                return 200, self._explain(scope, headers, body, visitor, now)
+                return 200, await self._explain(scope, headers, body, visitor, now)
             case ("GET", "suspensions"):
                 return 200, {"suspensions": [suspension_document(s) for s in self._service.suspensions.all()]}
             case ("POST", "suspensions"):
@@ -318,7 +318,7 @@ class Api:
                     return index, data
         return None
 
-    def _explain(
+    async def _explain(
         self, scope: Scope, headers: Mapping[str, str], body: bytes, visitor: Visitor, now: datetime
     ) -> dict[str, Any]:
         """What would be decided on a body now. A workload asks for itself; nothing is acted on or entered."""
@@ -330,7 +330,7 @@ class Api:
         if enforcer is None:
             raise MalformedError(f"expected `api` to be one of {sorted(self._enforcers)}, got `{api[:40]}`")
         asked, _ = enforcer.read(visitor.workload, headers, body)
-        considered = self._service.consider(asked, now=now)
+        considered = self._service.consider(await self._service.searched(asked), now=now)
         return considered_document(considered, self._service.missing(asked, considered, now))
 
     async def _suspend(self, body: bytes, now: datetime) -> dict[str, Any]:
