@@ -12,7 +12,8 @@ import pytest
 from attack_world import bearer, recall, text, visit
 
 from countermark.attestation.envelope import encode_envelope, parse_envelope, read_lines, sign_envelope
-from countermark.attestation.keys import PrivateKey
+from countermark.attestation.keys import PrivateKey, PublicKey
+from countermark.attestation.verify import MAX_FILE_SIGNATURES
 from countermark.policy.approval import make_suspension
 from countermark.testing import Deployment
 
@@ -333,3 +334,24 @@ async def test_json_bombs_are_errors() -> None:
                 answer = await visit(deployment, "office", "POST", path, bomb)
                 assert answer.status in {400, 404, 413, 422}
                 assert json.loads(answer.body)["error"]["message"]
+
+
+async def test_a_file_of_signatures_is_worked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Junk lines with as many signatures as a file may have cost as many tries as there are keys, and no more."""
+    tries = 0
+    verify = PublicKey.verify
+
+    def counted(key: PublicKey, signature: bytes, data: bytes) -> None:
+        nonlocal tries
+        tries += 1
+        verify(key, signature, data)
+
+    async with Deployment() as deployment:
+        await deployment.add_workload("office")
+        strangers = [PrivateKey.generate() for _ in range(31)]
+        payload = parse_envelope(read_lines(_purpose(deployment))[0]).payload
+        made = encode_envelope(sign_envelope(payload, deployment.people["dua"], *strangers))
+        junk = [encode_envelope(sign_envelope(f'{{"n":{n}}}'.encode(), strangers[0])) for n in range(62)]
+        monkeypatch.setattr(PublicKey, "verify", counted)
+        await visit(deployment, "office", "POST", "statements", b"\n".join((made, *junk)))
+        assert tries <= 2 * MAX_FILE_SIGNATURES * len(deployment.people)

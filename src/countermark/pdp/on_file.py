@@ -8,6 +8,7 @@ affair.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,8 +32,9 @@ from countermark.evidence.standing import about_workloads
 
 MAX_FILE_BYTES = 1 << 20
 MAX_LINES = 64
-_ONE_SIDED = "countersignatures: "
-"""Begins why none counts under a root of one side: they are kept for the root of two that may follow."""
+_IGNORED = re.compile(r"line (\d+): (.*)", re.DOTALL)
+"""How `VerifiedStatement.ignored` names a line. That a root of one side counts none names no line: they are kept for the
+root of two that may follow."""
 
 
 class StatementStore(Protocol):
@@ -88,6 +90,13 @@ def split_lines(data: bytes) -> tuple[bytes, ...]:
 def payload_sha256(data: bytes) -> str:
     """Digest of the payload that a file is about: that of its first envelope."""
     return hashlib.sha256(parse_envelope(split_lines(data)[0]).payload).hexdigest()
+
+
+def _payload(line: bytes) -> bytes | None:
+    try:
+        return parse_envelope(line).payload
+    except MalformedError:
+        return None
 
 
 def check_lifetime(statement: VerifiedStatement, lifetimes: Mapping[str, int]) -> None:
@@ -193,52 +202,49 @@ class StatementsOnFile:
         known = self._filed.get(payload_sha256(data))
         lines = split_lines(data)
         on_file = split_lines(known.data) if known else lines[:1]
-        kept, _ = self._counting(on_file[0], on_file[1:], {}, now)
-        added, dropped = self._counting(on_file[0], lines, kept, now)
-        if dropped and known and not added:
-            raise TrustError(f"expected a countersignature that counts: {dropped[0]}")
-        filed = known
-        if filed is None or added:
-            filed = self._verify(b"\n".join((on_file[0], *kept.values(), *added.values())) + b"\n", now)
+        kept, dropped = self._counting(on_file, lines, now)
+        if known and not set(kept) - set(on_file):
+            if dropped:
+                raise TrustError(f"expected a countersignature that counts: {dropped[0]}")
+            filed = known
+        else:
+            filed = self._verify(b"\n".join(kept) + b"\n", now)
         if filed.statement is None:
             # say why, with the typed error; what isn't valid yet has to be good once it is
-            made = self._verify_from_its_time(split_lines(filed.data), now)
-            check_lifetime(made, self._lifetimes)
+            check_lifetime(self._verify_from_its_time(kept, now), self._lifetimes)
         elif dropped:  # who brought them learns of it
             filed = replace(filed, statement=replace(filed.statement, ignored=tuple(dropped)))
         return filed
 
     def _counting(
-        self, first: bytes, lines: Iterable[bytes], known: Mapping[bytes, bytes], now: datetime
-    ) -> tuple[dict[bytes, bytes], list[str]]:
-        """Those countersignatures that count, by payload, and why others don't.
+        self, on_file: Sequence[bytes], lines: Sequence[bytes], now: datetime
+    ) -> tuple[tuple[bytes, ...], list[str]]:
+        """A file's lines with those of `lines` that count, and why others don't.
 
         There is room for so many lines, and who has a statement may bring some: what vouches for nothing, or is known in
         another spelling, is left out, so that it never takes the place of one that counts.
         """
-        about = parse_envelope(first).payload
-        counting: dict[bytes, bytes] = {}
-        dropped: list[str] = []
-        for line in lines:
-            try:
-                payload = parse_envelope(line).payload
-                if payload == about or payload in known or payload in counting:
-                    continue
-                ignored = self._verify_from_its_time((first, line), now).ignored
-            except MalformedError as error:
-                ignored = (str(error),)
-            reasons = [each.removeprefix("line 2: ") for each in ignored if not each.startswith(_ONE_SIDED)]
-            dropped += reasons
-            if not reasons:
-                counting[payload] = line
-        return counting, dropped
+        candidates = [*on_file[1:], *(line for line in lines if line not in on_file)]
+        found = self._verify_from_its_time((on_file[0], *candidates), now)
+        ignored = {int(said[1]): said[2] for each in found.ignored if (said := _IGNORED.fullmatch(each))}
+        kept, payloads, dropped = [on_file[0]], {_payload(on_file[0])}, []
+        for number, line in enumerate(candidates, start=2):
+            payload = _payload(line)
+            if payload in payloads:
+                continue
+            if number not in ignored:
+                payloads.add(payload)
+                kept.append(line)
+            elif number > len(on_file):
+                dropped.append(ignored[number])
+        return tuple(kept), dropped
 
     def _verify_from_its_time(self, lines: Sequence[bytes], now: datetime) -> VerifiedStatement:
-        starts = (parse_statement(parse_envelope(line).payload).validity.valid_from for line in lines)
+        starts = parse_statement(parse_envelope(lines[0]).payload).validity.valid_from
         return verify_statement(
             lines,
             self._root,
-            now=max(now, *starts),
+            now=max(now, starts),
             skew_s=self._skew_s,
             countersignature_life_s=self._lifetimes.get(COUNTERSIGNATURE),
         )
