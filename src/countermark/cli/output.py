@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import time
@@ -22,6 +23,17 @@ OK, FINDING, BAD_INPUT = 0, 1, 2
 
 class Command(click.Command):
     """A command whose errors are one line on standard error, with what to do, and exit code 2."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; a program that asked for JSON gets what is wrong with them as JSON."""
+        wants_json = "--json" in args and any(option.name == "as_json" for option in self.params)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if not wants_json:
+                raise
+            click.echo(json.dumps({"error": {"type": "UsageError", "message": error.format_message()}}))
+            ctx.exit(BAD_INPUT)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -65,7 +77,8 @@ def example(text: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Add an example to a command's help, as it would be typed."""
 
     def add(function: Callable[P, R]) -> Callable[P, R]:
-        function.__doc__ = f"{function.__doc__ or ''}\n\n\b\nExample:\n  {text}\n"
+        # the docstring's own indent goes first: beside the example's lines click would take it for content
+        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n\b\nExample:\n  {text}\n"
         return function
 
     return add

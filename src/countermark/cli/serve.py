@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from dataclasses import replace
@@ -11,7 +12,7 @@ import click
 import uvicorn
 
 from countermark.app import make_app
-from countermark.cli.output import Command, dir_option, example
+from countermark.cli.output import Command, dir_option, example, json_option
 from countermark.config import read_settings
 from countermark.errors import SettingsError
 from countermark.pep.connection import limited_protocol
@@ -23,12 +24,15 @@ from countermark.pep.connection import limited_protocol
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once it listens.")
 @click.option("--verbose", is_flag=True, help="Log each connection too.")
+@json_option
 @example("countermark serve --dir my-gateway")
-def serve(folder: Path, host: str | None, port: int | None, port_file: Path | None, *, verbose: bool) -> None:
+def serve(
+    folder: Path, host: str | None, port: int | None, port_file: Path | None, *, verbose: bool, as_json: bool
+) -> None:
     """Run the gateway of a working folder until it is told to stop (SIGINT or SIGTERM).
 
     It starts even where the bundle is not in force, and then denies everything, saying why; it does not start where
-    the log was changed.
+    the log was changed. With --json the document says which gateway listens where, before the first request.
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -74,6 +78,17 @@ def serve(folder: Path, host: str | None, port: int | None, port_file: Path | No
         click.echo(
             f"countermark: whoever holds the upstream's key can go round this gateway: {held_by}", err=True
         )
+    if as_json:
+        about = {
+            "gateway": settings.gateway,
+            "address": address,
+            "bundle": terms.bundle.digest,
+            "name": terms.bundle.name,
+            "version": terms.bundle.version,
+            "one_sided": terms.root.one_sided,
+            "not_in_force": terms.not_in_force,
+        }
+        click.echo(json.dumps(about))
     if port_file is not None:
         port_file.write_text(f"{listener.getsockname()[1]}\n")
     server.run(sockets=[listener])
