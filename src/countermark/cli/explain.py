@@ -293,10 +293,8 @@ def _heading(explained: Explained) -> Iterator[str]:
         by = ": no clause permits it"
     observed = " (only observed: it goes through)" if decision.observe else ""
     yield f"{decision.outcome.name}{by}{observed}"
-    yield (
-        f"  {caller.workload} asks to {explained.action.value} {plain(explained.resource)}, at "
-        f"{format_time(explained.at)}"
-    )
+    resource = plain(explained.resource) or "a model that was not read"
+    yield f"  {caller.workload} asks to {explained.action.value} {resource}, at {format_time(explained.at)}"
     who = ", ".join(sorted(caller.holders)) or "nobody named"
     yield f"  credential {plain(caller.name)} ({caller.binding}), held by {who}"
     side = ", one-sided" if terms.root.one_sided else ""

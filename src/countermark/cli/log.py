@@ -173,7 +173,7 @@ def _report_document(report: LogReport) -> dict[str, Any]:
 def _report_text(report: LogReport, said: str) -> str:
     lines = [
         f"{report.origin}: {report.size} entries verify, root {report.root.hex()[:16]}, signed by {said}",
-        f"  {report.segments} segments, {report.tiles} tiles compared",
+        f"  {report.segments} segment{'s' * (report.segments != 1)}, {report.tiles} tiles compared",
     ]
     if report.unpublished:
         lines.append(f"  {report.unpublished} entries behind the checkpoint, which nobody has signed yet")
@@ -210,7 +210,7 @@ def checkpoint(
         as_json=as_json,
         text=lambda: (
             f"{out}: {found.size} entries of {found.origin}\n"
-            f"give it to the other party; later: countermark log verify --against {out}"
+            f"give it to the other party; later: countermark log verify --dir {folder} --against {out}"
         ),
     )
 
