@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 from e2e_site import SETTINGS, Site, site
+
+from countermark.client_auth import sign_request
 
 OTHERS = "HEAD OPTIONS PUT DELETE PATCH TRACE QUERY"
 
@@ -166,3 +169,33 @@ def test_no_connection_becomes_another_protocol(gateway: Site, lines: tuple[str,
     asked = head(gateway, "POST /v1/chat/completions HTTP/1.1", f"content-length: {len(data)}", *lines) + data
     assert 101 not in send(gateway, asked)
     assert len(gateway.upstream.received()) - reached <= 1
+
+
+@pytest.mark.parametrize(
+    "header", ["x-forwarded-proto: https", "x-forwarded-for: 10.0.0.1", "forwarded: proto=https"]
+)
+def test_a_callers_word_about_where_it_stands_changes_nothing(gateway: Site, header: str) -> None:
+    """Behind what a proxy would say, a proof is still for the address that the connection came to."""
+    data, key = body(f"forwarded {header}"), gateway.world.client_keys["field"]
+    host = f"127.0.0.1:{gateway.port}"
+    for scheme, status in (("https", 401), ("http", 200)):
+        signed = sign_request(
+            method="POST",
+            target_uri=f"{scheme}://{host}/v1/chat/completions",
+            credential_header="authorization",
+            credential="Bearer field-1",
+            body=data,
+            private_key=key,
+            keyid=key.public.keyid,
+            created=int(time.time()),
+            nonce=secrets.token_urlsafe(24),
+        )
+        lines = [
+            "POST /v1/chat/completions HTTP/1.1",
+            f"host: {host}",
+            "authorization: Bearer field-1",
+            header,
+        ]
+        lines += [f"{name}: {value}" for name, value in signed.items()]
+        lines += ["content-type: application/json", f"content-length: {len(data)}", "", ""]
+        assert send(gateway, "\r\n".join(lines).encode() + data) == [status]

@@ -60,6 +60,8 @@ def serve(
             access_log=verbose,
             server_header=False,
             date_header=False,
+            # what a caller says about where it stands is not believed: `public_url` says it
+            proxy_headers=False,
             # hung streams would otherwise keep a stopping gateway for ever
             timeout_graceful_shutdown=int(settings.shutdown_grace_s),
             timeout_keep_alive=75,
