@@ -308,3 +308,12 @@ def test_a_log_verifies_while_it_is_written(tmp_path: Path) -> None:
     assert failures == []
     assert kept
     assert not verify(tmp_path / "log", kept[-1]).one_sided
+
+
+def test_a_long_verification_says_how_far_it_is(made: tuple[Path, dict[int, bytes]]) -> None:
+    """Progress rises to the published size, and never beyond."""
+    told: list[tuple[int, int]] = []
+    verify_log(made[0], vkeys=[KEY.vkey], progress=lambda done, whole: told.append((done, whole)))
+    assert told == sorted(told)
+    assert {whole for _, whole in told} == {SIZES[-1]}
+    assert told[-1] == (SIZES[-1], SIZES[-1])

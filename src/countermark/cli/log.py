@@ -145,15 +145,16 @@ def verify(
     place = _place(folder, logfolder, vkeys, trust_root)
     kept = read_file(against) if against is not None else None
     try:
-        report = _verify(place, kept)
+        report = _verify(place, kept, quiet=as_json)
     except (TamperedError, CheckpointError, ProofError) as error:
         _found(error, as_json=as_json)
         return
     show(_report_document(report), as_json=as_json, text=lambda: _report_text(report, place.said))
 
 
-def _verify(place: _Place, against: bytes | None = None) -> LogReport:
-    return verify_log(place.log, vkeys=[key.vkey for key in place.keys], against=against)
+def _verify(place: _Place, against: bytes | None = None, *, quiet: bool) -> LogReport:
+    with progress("verifying", quiet=quiet) as tell:
+        return verify_log(place.log, vkeys=[key.vkey for key in place.keys], against=against, progress=tell)
 
 
 def _report_document(report: LogReport) -> dict[str, Any]:
@@ -305,7 +306,7 @@ def replay(
     kept = read_file(against) if against is not None else None
     digest_file = folder / "keys" / KEY_DIGEST
     try:
-        verified = _verify(place, kept)
+        verified = _verify(place, kept, quiet=as_json)
         reader = LogReader(place.log, keys=place.keys)
         with progress("replaying", quiet=as_json) as tell:
             report = replay_log(

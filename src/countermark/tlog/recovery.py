@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +82,13 @@ def check_root(audit: TileAudit, checkpoint: Checkpoint, torn: TornTail | None) 
     )
 
 
-def scan_entries(audit: TileAudit, scan: LogScan) -> None:
+def scan_entries(
+    audit: TileAudit, scan: LogScan, *, progress: Callable[[int], None] = lambda _done: None
+) -> None:
     """Read all segments into `audit`; when the pass stops at damage, name an entry that differs before it.
+
+    Args:
+        progress: Called with the number of entries read so far.
 
     Raises:
         TamperedError: Damage that a crash can't have made.
@@ -92,6 +97,7 @@ def scan_entries(audit: TileAudit, scan: LogScan) -> None:
     try:
         for record in scan:
             audit.add(record.entries)
+            progress(audit.builder.size)
     except TamperedError as error:
         first = audit.first_changed()
         if first is not None:

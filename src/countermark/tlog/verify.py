@@ -10,7 +10,7 @@ The steps, as `spec/log.md` numbers them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,12 @@ class LogReport:
 
 
 def verify_log(
-    folder: Path, *, vkeys: Iterable[str], against: bytes | None = None, origin: str | None = None
+    folder: Path,
+    *,
+    vkeys: Iterable[str],
+    against: bytes | None = None,
+    origin: str | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _whole: None,
 ) -> LogReport:
     """Recompute a log from its files and compare everything that is stored twice.
 
@@ -62,6 +67,7 @@ def verify_log(
         vkeys: Keys of the log, from a source that is not the log.
         against: A signed checkpoint that somebody else kept, of the same log and earlier.
         origin: The log's name; None accepts any that the keys sign under.
+        progress: Called with how many entries were read, and of how many.
 
     Returns:
         What was verified; says by `one_sided` whether anything came from elsewhere.
@@ -79,7 +85,7 @@ def verify_log(
     # (2) every record, as it feeds the tree
     audit = TileAudit(folder, published=checkpoint.size, sizes=() if kept is None else (kept.size,))
     scan = LogScan(folder, blame=audit.blame)
-    scan_entries(audit, scan)
+    scan_entries(audit, scan, progress=lambda done: progress(min(done, checkpoint.size), checkpoint.size))
     audit.finish()
     if scan.origin is not None and scan.origin != checkpoint.origin:
         raise TamperedError(f"expected segments of `{checkpoint.origin}`, got those of `{scan.origin}`")
