@@ -66,7 +66,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._named_bytes > self.max_header_bytes:
             self._head_bytes = self._named_bytes
             raise TooLargeError(f"expected a head of at most {self.max_header_bytes} bytes")
-        if self._in_head:  # a trailer is no header (RFC 9110, section 6.5.1): it comes after what was decided on
+        # a trailer is no header (RFC 9110, section 6.5.1): it comes after what was decided on
+        if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
