@@ -20,12 +20,13 @@ from countermark import __version__
 from countermark.attestation.envelope import read_lines
 from countermark.attestation.keys import PrivateKey
 from countermark.attestation.trust_root import TrustRoot, parse_trust_root
-from countermark.clock import Clock, system_clock
+from countermark.clock import Clock, format_time, system_clock
 from countermark.config import Settings, read_secret
-from countermark.errors import CountermarkError, LogError, SettingsError
+from countermark.errors import CountermarkError, LogError, SettingsError, StoreError
 from countermark.evidence.selectors import SelectorKeys
 from countermark.oversight.sealing import HoldKey
 from countermark.pdp.desk import Desk
+from countermark.pdp.expiring import ending_soon
 from countermark.pdp.on_file import StatementsOnFile, StatementStore
 from countermark.pdp.recovery import Recovered, recover
 from countermark.pdp.service import Service
@@ -57,6 +58,9 @@ from countermark.tlog.writer import LogWriter
 
 log = logging.getLogger("countermark")
 
+HOLDS_KEPT = timedelta(days=30)
+"""How long a closed hold stays in the store, for those who look; its content went when it was closed."""
+FORGET_EVERY = timedelta(hours=1)
 KEY_GATEWAY = "gateway.pem"
 KEY_HOLD = "hold.key"
 KEY_DIGEST = "digest.key"
@@ -193,33 +197,37 @@ class Gateway:
     async def _keep_house(self) -> None:
         """Once a second: sum up refusals, let holds expire, warn of evidence that is about to expire."""
         warned: set[str] = set()
+        forgot_at = self.service.now()
         while True:
             await asyncio.sleep(1)
             now = self.service.now()
-            with contextlib.suppress(LogError):
+            try:
                 if self.refusals.due(now) and (summary := self.refusals.summary()) is not None:
                     await self.service.record(summary)
                 for hold_id in self.store.holds.expire(now):
                     await self.service.record({"kind": "hold", "hold": hold_id, "state": "expired"})
+                if now - forgot_at >= FORGET_EVERY:
+                    self.store.holds.forget(now - HOLDS_KEPT)
+                    forgot_at = now
+            except LogError:
+                pass  # said where it happened, and `/readyz` says so until the gateway is started anew
+            except StoreError as error:
+                log.error("holds can't be looked after: %s", error)
             self.metrics.log_size.set(self.writer.size)
             self._warn(now, warned)
 
     def _warn(self, now: datetime, warned: set[str]) -> None:
-        soon = now + timedelta(days=7)
-        expiring = [
-            filed.statement
-            for filed in self.service.statements.all()
-            if filed.statement is not None and now < filed.statement.validity.valid_until <= soon
+        """Say once of each thing that ends within a week; the gauge counts the statements and terms among them."""
+        statements = [
+            filed.statement for filed in self.service.statements.all() if filed.statement is not None
         ]
-        self.metrics.expiring.set(len(expiring))
-        for statement in expiring:
-            if statement.sha256 not in warned:
-                warned.add(statement.sha256)
+        ending = ending_soon(statements, self.terms, now)
+        self.metrics.expiring.set(len(ending))
+        for each in ending:
+            if each.key not in warned:
+                warned.add(each.key)
                 log.warning(
-                    "%s `%s` expires at %s: renew it",
-                    statement.kind,
-                    statement.subject.name,
-                    statement.validity.valid_until.isoformat(),
+                    "%s ends at %s: renew it (`%s`)", each.what, format_time(each.ends_at), each.renew
                 )
 
     async def stop(self) -> None:
