@@ -48,7 +48,9 @@ async def test_the_terms_are_named_too() -> None:
     async with Deployment() as deployment:
         terms = deployment.gateway.service.terms
         soon = replace(terms, approved_until=deployment.now + timedelta(days=3))
-        assert [each.what for each in ending_soon((), soon, deployment.now)] == ["the sides' approval of the bundle"]
+        assert [each.what for each in ending_soon((), soon, deployment.now)] == [
+            "the sides' approval of the bundle"
+        ]
         late = terms.root.validity.valid_until - timedelta(days=1)
         assert "the trust root" in [each.what for each in ending_soon((), terms, late)]
         gone = terms.root.validity.valid_until + timedelta(days=1)

@@ -40,7 +40,9 @@ class Metrics:
             registry=self.registry,
         )
         self.expiring = Gauge(
-            "countermark_evidence_expiring", "Statements, bundle approval and trust root that end within a week", registry=self.registry
+            "countermark_evidence_expiring",
+            "Statements, bundle approval and trust root that end within a week",
+            registry=self.registry,
         )
         self.log_size = Gauge("countermark_log_entries", "Durable entries of the log", registry=self.registry)
 
