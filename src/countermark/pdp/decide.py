@@ -124,8 +124,8 @@ def observed(bundle: Bundle, action: Action, workload: str, clauses: tuple[str, 
 class DecisionMemo:
     """Remembers decisions by exactly what `decide` can read; the judge stays `decide` itself.
 
-    Holds at most `size` decisions of one bundle, least recently used out first. The minute stands in the key in place of
-    `now`, since `observe` rules expire by it.
+    Holds at most `size` decisions of one bundle, least recently used out first. The second stands in the key in place of
+    `now` where the bundle has `observe` rules, since they expire by it.
     """
 
     def __init__(self, bundle: Bundle, evaluator: Evaluator, *, size: int = 8192) -> None:
@@ -133,8 +133,6 @@ class DecisionMemo:
         self._evaluator = evaluator
         self._size = size
         self._known: OrderedDict[Hashable, Decision] = OrderedDict()
-        self.hits = 0
-        self.misses = 0
 
     def decide(
         self, *, action: Action, workload: str, resource: str, facts: Facts, now: datetime
@@ -152,10 +150,8 @@ class DecisionMemo:
         )
         known = self._known.get(key)
         if known is not None:
-            self.hits += 1
             self._known.move_to_end(key)
             return known
-        self.misses += 1
         decision = decide(
             self._bundle,
             self._evaluator,

@@ -44,6 +44,7 @@ from countermark.tlog.entry import EntryTemplate, encode_entry, keyed_digest
 from countermark.tlog.log import Log
 
 MAX_SETTLED = 1024
+"""Permits, and templates of their entries, that are remembered for facts that come again."""
 _HOLES = (
     ("at",),
     ("id",),
@@ -129,18 +130,14 @@ class Service:
         # (1) what is known
         self.statements.refresh(now)
         gathered = self.gatherer.gather(asked, now=now)
+        refusal = self._refusal(asked, gathered, now)
         settled = self._settled.get(id(gathered))
-        if (
-            settled is not None
-            and settled.gathered is gathered
-            and self._refusal(asked, gathered, now) is None
-        ):
+        if refusal is None and settled is not None and settled.gathered is gathered:
             return settled
         roles = self.terms.bundle.approvals
         possible = self._possible_approvers(asked.caller, now)
         facts = Facts(values=gathered.values, approvals=dict.fromkeys(roles, 0), possible=possible)
         # (2) the decision
-        refusal = self._refusal(asked, gathered, now)
         if refusal is not None:
             denied = Decision(
                 outcome=Outcome.DENY, clauses=(), bundle=self.terms.bundle.digest, error=refusal

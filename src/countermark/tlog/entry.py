@@ -27,9 +27,7 @@ from typing import Any
 
 from countermark.errors import MalformedError, TooLargeError
 from countermark.strictjson import parse_object
-
-MAX_ENTRY_BYTES = 65_535
-"""C2SP tlog-tiles stores an entry behind a uint16 length."""
+from countermark.tlog.log import MAX_ENTRY_BYTES
 
 KINDS = frozenset({"start", "filed", "removed", "decision", "answer", "refused", "suspension", "hold"})
 
