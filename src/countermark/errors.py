@@ -40,6 +40,14 @@ CountermarkError
 │   ├── NothingMeasuredError    no unit was measured: an error, not a rate of 0
 │   ├── OutcomesError           rows of outcomes that contradict each other, or what their source declares
 │   ├── TableError              a recorded table is not what its manifest says
+│   ├── ScenarioError           a scenario, pack or plan that can't be used; names the file and the entry
+│   ├── CampaignError           a run of the assay that can't go on: a stack that isn't there, another plan
+│   ├── VoidError               the controls don't score as known: nothing that was measured beside them counts
+│   ├── HarnessError            a figure that can't be for such a layer: the measurement itself is wrong
+│   ├── PooledError             one figure over unlike parts, without the parts
+│   ├── WeakerAttackerError     a figure that rose because less was tried
+│   ├── RequirementError        a requirement that can't be read; the message says what to write
+│   ├── ReviewError             recorded reviews that are not what their format says
 │   └── ExtraError              the numerical packages are not installed; the message says how to
 └── SettingsError               settings that can't be used; the message says what to write
 """
@@ -235,6 +243,38 @@ class OutcomesError(AssayError):
 
 class TableError(AssayError):
     """A recorded table is not what its manifest says."""
+
+
+class ScenarioError(AssayError):
+    """A scenario, pack or plan that can't be used; the message names the file and the entry."""
+
+
+class CampaignError(AssayError):
+    """A run of the assay that can't go on: a stack that isn't there, a plan that is another one."""
+
+
+class VoidError(AssayError):
+    """The controls don't score as known: nothing that was measured beside them counts."""
+
+
+class HarnessError(AssayError):
+    """A figure that can't be for such a layer: the measurement itself is wrong."""
+
+
+class PooledError(AssayError):
+    """One figure over unlike parts, without the parts."""
+
+
+class WeakerAttackerError(AssayError):
+    """A figure that rose because less was tried."""
+
+
+class RequirementError(AssayError):
+    """A requirement that can't be read; the message says what to write."""
+
+
+class ReviewError(AssayError):
+    """Recorded reviews that are not what their format says."""
 
 
 class ExtraError(AssayError):
