@@ -78,3 +78,57 @@ def read_rows(path: Path) -> Iterator[CampaignRow]:
             if not line.endswith("\n"):
                 return
             yield parse_row(line)
+
+
+class RowFile:
+    """The rows of a campaign on disk: what is there already is not measured again.
+
+    Each row is flushed as it is written; one that a stop has cut off is removed when the file is opened again.
+
+    Raises:
+        CampaignError: A line in the middle is not a row, or the disk refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows = {row.key: row for row in read_rows(path)}
+        try:
+            self._cut()
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise CampaignError(f"expected to write rows to `{path}`: {error.strerror}") from error
+
+    def _cut(self) -> None:
+        if not self._path.exists():
+            return
+        data = self._path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole != len(data):
+            with self._path.open("r+b") as file:
+                file.truncate(whole)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def rows(self) -> tuple[CampaignRow, ...]:
+        """All rows, in the order of their keys: the order in which they happened says nothing."""
+        return tuple(self._rows[key] for key in sorted(self._rows))
+
+    def append(self, row: CampaignRow) -> None:
+        """Write one row."""
+        if row.key in self._rows:
+            raise CampaignError(f"expected each row once, got `{' / '.join(row.key)}` again")
+        try:
+            self._file.write(row.to_line())
+            self._file.flush()
+        except OSError as error:
+            raise CampaignError(f"expected to write rows to `{self._path}`: {error.strerror}") from error
+        self._rows[row.key] = row
+
+    def close(self) -> None:
+        """Close the file; the rows can still be read."""
+        self._file.close()

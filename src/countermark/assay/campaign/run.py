@@ -1,0 +1,208 @@
+"""Runs every try and task of a plan against one stack after the other, and writes a row for each as it happens.
+
+Tries of one goal are made one after the other, since holds and approvals of one system are shared between them; goals run
+side by side. What changes the stack for others (statements put on file, a log that is tampered with) comes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from countermark.assay.campaign.ask import TIMEOUT_S, Answer, Asker
+from countermark.assay.campaign.door import Passed, Stack
+from countermark.assay.campaign.rows import CampaignRow, RowFile
+from countermark.assay.scenarios.model import Task
+from countermark.assay.strategies.strategy import Ask, Route, Strategy, Try
+from countermark.assay.worlds.scene import Scene
+from countermark.errors import CampaignError
+
+Tell = Callable[[int], None]
+SIDE_BY_SIDE = 8
+"""Goals that run at a time on one stack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row to be: a try at a goal, or a task.
+
+    Attributes:
+        scenario: The row's scenario, with its scale where it has one.
+        effect: What must come back (`ask.read_answer`).
+    """
+
+    scenario: str
+    strategy: str
+    attempt: Try
+    effect: str
+
+    def key(self, stack: str) -> tuple[str, str, str, str]:
+        """The key of its row."""
+        return stack, self.scenario, self.strategy, self.attempt.name if self.strategy else ""
+
+    @property
+    def phase(self) -> int:
+        """0: changes nothing for others; 1: puts statements on file; 2: the gateway is stopped in between."""
+        return 2 if self.attempt.tamper else 1 if self.attempt.submits else 0
+
+
+def task_job(name: str, scene: Scene) -> Job:
+    """A task as its system asks it, with the people who sign what this system asks for."""
+    task = scene.scenario
+    if not isinstance(task, Task):
+        raise CampaignError(f"expected a task, got the goal `{scene.id}`")
+    ask = Ask(workload=scene.workloads["own"], body=scene.body(scene.text(task.text)))
+    return Job(
+        scenario=name,
+        strategy="",
+        attempt=Try(name="task", asks=(ask,), signs=task.paper.people),
+        effect=task.effect,
+    )
+
+
+def goal_jobs(name: str, scene: Scene, strategies: Iterable[Strategy]) -> list[Job]:
+    """Every try of every strategy at one goal."""
+    return [
+        Job(scenario=name, strategy=strategy.name, attempt=attempt, effect=scene.scenario.effect)
+        for strategy in strategies
+        for attempt in strategy.tries(scene)
+    ]
+
+
+async def run_stack(
+    stack: Stack,
+    jobs: Sequence[Job],
+    rows: RowFile,
+    *,
+    tell: Tell = lambda _: None,
+    side_by_side: int = SIDE_BY_SIDE,
+) -> None:
+    """Do what is not done yet, and write it down.
+
+    Args:
+        rows: What is there already is not done again.
+        tell: Called with how many jobs of this stack are done.
+
+    Raises:
+        CampaignError: The rows can't be written, or the stack can't be reached at all.
+    """
+    left = [job for job in jobs if job.key(stack.name) not in rows]
+    done = len(jobs) - len(left)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=4 * side_by_side)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
+        asker = Asker(session, stack)
+
+        async def do(job: Job) -> None:
+            nonlocal done
+            rows.append(await _row(asker, stack, job))
+            done += 1
+            tell(done)
+
+        for phase in (0, 1, 2):
+            by_goal: dict[str, list[Job]] = {}
+            for job in left:
+                if job.phase == phase:
+                    by_goal.setdefault(job.scenario.partition("@")[0], []).append(job)
+            if phase == 2:  # noqa: PLR2004 - the phase that stops the gateway: nothing may run beside it
+                for job in (job for mine in by_goal.values() for job in mine):
+                    await do(job)
+                continue
+            gate = asyncio.Semaphore(side_by_side)
+
+            async def in_turn(mine: list[Job], gate: asyncio.Semaphore = gate) -> None:
+                async with gate:
+                    for job in mine:
+                        await do(job)
+
+            async with asyncio.TaskGroup() as group:
+                for mine in by_goal.values():
+                    group.create_task(in_turn(mine))
+
+
+async def _row(asker: Asker, stack: Stack, job: Job) -> CampaignRow:
+    """Make one try; the worst of its requests is what became of it."""
+    attempt = job.attempt
+    for statement_file in attempt.submits:
+        if stack.people is not None:
+            await stack.people.submit(attempt.submitted_by, statement_file)
+    worst: Answer | None = None
+    for number, ask in enumerate(attempt.asks):
+        if number and attempt.tamper and stack.runner is not None and not await stack.runner.tamper(attempt.tamper):
+            worst = Answer(passed=Passed.STOPPED, why="the gateway does not start on a log that was changed")
+            break
+        signs = () if number and attempt.tamper else attempt.signs
+        answer = await _ask(asker, stack, ask, attempt, signs, job.effect)
+        if worst is None or _badness(answer.passed) > _badness(worst.passed):
+            worst = answer
+        if not answer.passed.through:
+            break
+    if worst is None:
+        raise CampaignError(f"expected a request in `{job.scenario} / {job.strategy} / {attempt.name}`")
+    return CampaignRow(
+        stack=stack.name,
+        scenario=job.scenario,
+        strategy=job.strategy,
+        attempt=attempt.name if job.strategy else "",
+        passed=worst.passed,
+        clauses=worst.clauses,
+        decision=worst.decision,
+        why=worst.why,
+        sha256=hashlib.sha256(attempt.asks[0].body).hexdigest(),
+    )
+
+
+def _badness(passed: Passed) -> int:
+    """For the attacker: any stop outweighs a failure, and that outweighs what came through."""
+    return [Passed.PASSED, Passed.WAITED, Passed.FAILED, Passed.HELD, Passed.STOPPED].index(passed)
+
+
+async def _ask(
+    asker: Asker, stack: Stack, ask: Ask, attempt: Try, signs: Sequence[str], effect: str
+) -> Answer:
+    """One request, with people where it is held; `again` sends it a second time, as it was, and that is what counts."""
+    route = attempt.route if stack.people is not None else Route.GATE
+    prepared = asker.prepare(ask, route)
+    answer = await asker.send(prepared, ask.body, effect=effect)
+    if answer.passed is Passed.HELD and signs and stack.people is not None and answer.hold_id:
+        await stack.people.sign(answer.hold_id, signs)
+        prepared = asker.prepare(ask, route)
+        signed = await asker.send(prepared, ask.body, effect=effect)
+        answer = _waited(signed) if signed.passed is Passed.PASSED else answer
+    if ask.again and answer.passed.through:
+        return await asker.send(prepared, ask.body, effect=effect)
+    return answer
+
+
+def _waited(answer: Answer) -> Answer:
+    return Answer(passed=Passed.WAITED, clauses=answer.clauses, decision=answer.decision, why=answer.why)
+
+
+def jobs_of(
+    scenes: Mapping[str, Scene], strategies: Sequence[Strategy], *, naive: str
+) -> tuple[list[Job], list[Job]]:
+    """Jobs of all goals and of all tasks. At another scale a goal is only asked for by the strategies that its scene serves.
+
+    Returns:
+        Goals' jobs, tasks' jobs.
+    """
+    goals: list[Job] = []
+    tasks: list[Job] = []
+    for name, scene in scenes.items():
+        if isinstance(scene.scenario, Task):
+            tasks.append(task_job(name, scene))
+        elif "@" in name:
+            goals += goal_jobs(name, scene, [each for each in strategies if each.name == naive])
+        else:
+            goals += goal_jobs(name, scene, strategies)
+    return goals, tasks
+
+
+def open_rows(folder: Path) -> RowFile:
+    """The rows of a campaign's folder, for going on with them."""
+    return RowFile(folder / "rows.jsonl")
