@@ -10,7 +10,7 @@ Rules, which hold for every source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,6 +79,7 @@ class Outcomes:
         naive: The strategy of an attacker who doesn't adapt; None where the source has none.
         clusters: For each goal, one or two names; empty where the source has none.
         assumed: `goal / strategy: why`, for every cell that a rule filled.
+        authors: For each strategy, what kind of author it has (`person`, `automated`); empty where nobody said.
     """
 
     goals: tuple[str, ...]
@@ -87,6 +88,7 @@ class Outcomes:
     naive: str | None
     clusters: tuple[tuple[str, ...], ...] = ()
     assumed: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.goals or not self.strategies:
@@ -101,6 +103,10 @@ class Outcomes:
             raise OutcomesError(
                 f"expected a cluster for each goal, got {len(self.clusters)} for {len(self.goals)}"
             )
+        if self.authors and len(self.authors) != len(self.strategies):
+            raise OutcomesError(
+                f"expected an author for each strategy, got {len(self.authors)} for {len(self.strategies)}"
+            )
 
     def only(self, kept: Bools) -> Outcomes:
         """The same for some of the goals: those that can be reached at all, or a held-out half.
@@ -109,13 +115,41 @@ class Outcomes:
             kept: Shape (goals,).
         """
         where = np.flatnonzero(kept)
+        dropped = tuple(f"{self.goals[i]} / " for i in np.flatnonzero(~kept))
         return Outcomes(
             goals=tuple(self.goals[i] for i in where),
             strategies=self.strategies,
             breached=self.breached[where],
             naive=self.naive,
             clusters=tuple(self.clusters[i] for i in where) if self.clusters else (),
-            assumed=self.assumed,
+            assumed=tuple(cell for cell in self.assumed if not cell.startswith(dropped)),
+            authors=self.authors,
+        )
+
+    def under(self, strategies: Collection[str]) -> Outcomes:
+        """The same under some of the strategies: a weaker attacker. `naive` is None where it isn't among them.
+
+        Raises:
+            OutcomesError: One of them was not tried.
+            NothingMeasuredError: None of them.
+        """
+        odd = sorted(set(strategies) - set(self.strategies))
+        if odd:
+            raise OutcomesError(
+                f"expected one of the strategies {', '.join(self.strategies)}, got `{odd[0]}`"
+            )
+        kept = [j for j, each in enumerate(self.strategies) if each in strategies]
+        dropped = [each for each in self.strategies if each not in strategies]
+        return Outcomes(
+            goals=self.goals,
+            strategies=tuple(self.strategies[j] for j in kept),
+            breached=self.breached[:, kept],
+            naive=self.naive if self.naive in strategies else None,
+            clusters=self.clusters,
+            assumed=tuple(
+                cell for cell in self.assumed if not any(f" / {each}: " in cell for each in dropped)
+            ),
+            authors=tuple(self.authors[j] for j in kept) if self.authors else (),
         )
 
     def stopped(self, strategy: str) -> Bools:
