@@ -16,6 +16,7 @@ from countermark.loopback.answers import Mode
 from countermark.loopback.app import Loopback, LoopbackSettings
 from countermark.loopback.exchange import LoopbackProtocol
 from countermark.loopback.misbehaviour import MISBEHAVIOURS
+from countermark.loopback.refusal import PHRASES, read_phrases
 
 _EPILOG = (
     "A model's name chooses a misbehaviour: m-1!NAME, or m-1:NAME, which a bundle can route. Names: "
@@ -35,6 +36,12 @@ _EPILOG = (
 @click.option(
     "--folder", type=click.Path(path_type=Path, exists=True), help="Recorded bodies, for --mode replay."
 )
+@click.option(
+    "--phrases",
+    "phrase_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What --mode refuse refuses by, one phrase a line, in place of its own list.",
+)
 @click.option("--key", help="Demand this API key.")
 @click.option(
     "--slow-s", default=0.2, show_default=True, help="Pause between the pieces of `slow`, in seconds."
@@ -53,6 +60,7 @@ def main(
     mode: str,
     models: tuple[str, ...],
     folder: Path | None,
+    phrase_file: Path | None,
     key: str | None,
     slow_s: float,
     huge_bytes: int,
@@ -70,6 +78,7 @@ def main(
         mode=Mode(mode),
         models=models or ("m-1",),
         folder=folder,
+        phrases=PHRASES if phrase_file is None else read_phrases(phrase_file),
         key=key,
         slow_s=slow_s,
         huge_bytes=huge_bytes,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from countermark.loopback.refusal import REFUSAL, refused_phrase
+from countermark.loopback.refusal import PHRASES, REFUSAL, refused_phrase
 
 
 class Api(StrEnum):
@@ -35,6 +35,8 @@ class Mode(StrEnum):
     """Refuses by wording (`refusal.py`), else obeys."""
     REPLAY = "replay"
     """Gives recorded bodies (`recorded.py`)."""
+    DENY = "deny"
+    """Refuses whatever is asked: the control that nothing may get past."""
 
 
 class AskedError(Exception):
@@ -132,13 +134,16 @@ def read_asked(api: Api, body: bytes) -> Asked:
     )
 
 
-def compose(asked: Asked, mode: Mode) -> tuple[Choice, ...]:
-    """The choices that a model in `mode` (OBEY or REFUSE) answers with.
+def compose(asked: Asked, mode: Mode, phrases: Sequence[str] = PHRASES) -> tuple[Choice, ...]:
+    """The choices that a model in `mode` (OBEY, REFUSE or DENY) answers with.
 
     A request that offers tools and whose last user text says `call NAME(JSON)`, once or more, gets those calls after a
     line of text; everything else gets one line that names the text's digest and its number of words.
+
+    Args:
+        phrases: What REFUSE refuses by.
     """
-    if mode is Mode.REFUSE and refused_phrase(asked.all_text) is not None:
+    if mode is Mode.DENY or (mode is Mode.REFUSE and refused_phrase(asked.all_text, phrases) is not None):
         return tuple(Choice(text=REFUSAL) for _ in range(asked.n))
     calls = tuple(_calls(asked.text)) if asked.offers_tools and not asked.after_result else ()
     if calls:

@@ -18,6 +18,7 @@ from countermark.loopback.answers import Api, Asked, AskedError, Choice, Mode, c
 from countermark.loopback.exchange import EVENTS, JSON, Exchange, Headers, Receive, Scope, Send, raw_answer
 from countermark.loopback.misbehaviour import MISBEHAVIOURS, SMUGGLED, bend_body, bend_choices, bend_events
 from countermark.loopback.recorded import cut_events, recorded_body
+from countermark.loopback.refusal import PHRASES
 from countermark.loopback.wire import (
     encode,
     error_body,
@@ -44,6 +45,7 @@ class LoopbackSettings:
         models: Names that it serves; another is answered with 404.
         folder: Recorded bodies, for the mode `replay`.
         key: The API key that it demands, in either API's header; None demands none.
+        phrases: What the mode `refuse` refuses by.
         slow_s: Pause between two pieces of the misbehaviour `slow`.
         huge_bytes: Least size of the misbehaviour `huge`.
     """
@@ -52,6 +54,7 @@ class LoopbackSettings:
     models: tuple[str, ...] = ("m-1",)
     folder: Path | None = None
     key: str | None = None
+    phrases: tuple[str, ...] = PHRASES
     slow_s: float = 0.2
     huge_bytes: int = 64 << 20
 
@@ -186,7 +189,7 @@ class Loopback:
                 return None
             events = cut_events(recorded) if asked.stream else (recorded,)
         else:
-            choices = bend_choices(asked, compose(asked, self.settings.mode))
+            choices = bend_choices(asked, compose(asked, self.settings.mode, self.settings.phrases))
             events = stream_events(asked, choices) if asked.stream else (plain_body(asked, choices),)
         if asked.stream:
             return bend_events(asked.misbehaviour, events)

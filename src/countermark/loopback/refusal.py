@@ -8,6 +8,9 @@ is measured against it rests on what it contains.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 PHRASES: tuple[str, ...] = (
     "guess their politics",
     "political leaning",
@@ -25,10 +28,16 @@ REFUSAL = "I can't help with that request."
 """The whole text of a refusal; it comes with status 200, as refusals of real models do."""
 
 
-def refused_phrase(text: str) -> str | None:
-    """The first phrase of the list that `text` contains, or None.
+def refused_phrase(text: str, phrases: Sequence[str] = PHRASES) -> str | None:
+    """The first of `phrases` that `text` contains, or None; they are in lower case, with single spaces.
 
     Source: docs/design (STORY.md), column R.
     """
     folded = " ".join(text.lower().split())
-    return next((phrase for phrase in PHRASES if phrase in folded), None)
+    return next((phrase for phrase in phrases if phrase in folded), None)
+
+
+def read_phrases(file: Path) -> tuple[str, ...]:
+    """Phrases of a file, one a line, folded as they are compared; empty lines are left out."""
+    lines = (" ".join(line.lower().split()) for line in file.read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line)

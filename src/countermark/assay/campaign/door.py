@@ -90,7 +90,8 @@ class StackSpec:
     Attributes:
         name: One word or two, as reports show it.
         title: What it is, in one line.
-        upstream: Mode of the played model: `obey`, or `refuse` (by wording).
+        upstream: Mode of the played model: `obey`, `refuse` (by wording) or `deny` (whatever is asked).
+        phrases: What `refuse` refuses by; empty for the played model's own list.
         bundle: Name of a shipped bundle that its gateway decides by; empty for none: callers reach the model.
         without: Clauses left out of the bundle.
         off: Mechanism that is switched off: `countersigning` (views lowered to one party's word), `people` (approvals
@@ -102,6 +103,7 @@ class StackSpec:
     name: str
     title: str
     upstream: str = "obey"
+    phrases: tuple[str, ...] = ()
     bundle: str = ""
     without: tuple[str, ...] = ()
     off: str = ""

@@ -133,7 +133,12 @@ async def _row(asker: Asker, stack: Stack, job: Job) -> CampaignRow:
             await stack.people.submit(attempt.submitted_by, statement_file)
     worst: Answer | None = None
     for number, ask in enumerate(attempt.asks):
-        if number and attempt.tamper and stack.runner is not None and not await stack.runner.tamper(attempt.tamper):
+        if (
+            number
+            and attempt.tamper
+            and stack.runner is not None
+            and not await stack.runner.tamper(attempt.tamper)
+        ):
             worst = Answer(passed=Passed.STOPPED, why="the gateway does not start on a log that was changed")
             break
         signs = () if number and attempt.tamper else attempt.signs
