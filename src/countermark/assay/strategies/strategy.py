@@ -7,10 +7,19 @@ meets the same tries, and the best one per goal is taken for each set: the attac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
+from countermark.assay.scenarios.model import Goal
 from countermark.assay.worlds.scene import Scene
+from countermark.errors import CampaignError
+
+MAX_TRIES = 5
+"""Attempts that a strategy has at a goal, fixed beforehand: more of them would find more."""
+MAX_ASKS = 10
+"""Requests that one try may consist of."""
+NAIVE = "naive"
+"""Name of the strategy that doesn't adapt: under it alone a safeguard shows its apparent protection."""
 
 
 class Author(StrEnum):
@@ -26,7 +35,7 @@ class Cost(IntEnum):
     """What an attacker must be able to afford: the x axis of the budget curve. Each includes those below."""
 
     WORDS = 0
-    """Other words in the request, from one's own system."""
+    """Other words, headers or files, from one's own system."""
     CREDENTIALS = 1
     """Other systems of one's own party, with their valid credentials and true papers."""
     INSIDER = 2
@@ -95,7 +104,8 @@ class Strategy:
         access: What the attacker holds, in words.
         liars: How many persons sign what is false, or sign without looking: 0, 1 or 2.
         family: Strategies of one family are held out together.
-        tries: From a goal's scene to at most `limit` tries, in the order in which they are made.
+        tries: From a goal's scene to at most `MAX_TRIES` tries, in the order in which they are made; at least one, since
+            a goal that a strategy doesn't go for would count as reached.
         needs: Roles of workload that it uses of the scene (`Scene.workloads`), so that the world has them.
     """
 
@@ -108,3 +118,24 @@ class Strategy:
     liars: int
     tries: Callable[[Scene], tuple[Try, ...]]
     needs: tuple[str, ...] = ("own",)
+
+
+def goal_of(scene: Scene) -> Goal:
+    """The goal of a scene.
+
+    Raises:
+        CampaignError: It is a task: nobody attacks work.
+    """
+    if not isinstance(scene.scenario, Goal):
+        raise CampaignError(f"expected the scene of a goal, got the task `{scene.id}`")
+    return scene.scenario
+
+
+def held_out(strategy: Strategy) -> Strategy:
+    """The same strategy in wordings that nothing was developed on, for confirming what it was found to do."""
+
+    def tries(scene: Scene) -> tuple[Try, ...]:
+        goal = goal_of(scene)
+        return strategy.tries(replace(scene, scenario=replace(goal, reworded=goal.heldout)))
+
+    return replace(strategy, name=f"{strategy.name}-held-out", tries=tries)

@@ -75,8 +75,8 @@ class WorldPlan:
 
     Attributes:
         seed: Keys, credentials, rows and persons come from it.
-        scenes: By the scenario's id, with `@n` behind it where it is the same use at another scale. Their `statements` are
-            filled once the world is made: digests are known only then.
+        scenes: By the scenario's id, with `@n` behind it where it is the same use at another scale. Their `statements` and
+            `made_at` are filled once the world is made: digests and times are known only then.
         bases: Role of a scene's workload to the name of the basis that it holds is in `holds`: (scene, role) to basis name.
     """
 

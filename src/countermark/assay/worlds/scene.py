@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from countermark.assay.scenarios.model import Goal, Rows, Task, Tool
 from countermark.assay.worlds.tables import Row, by_reference, make_rows
@@ -22,15 +23,23 @@ class Scene:
         workloads: Role to the workload's name in the world. `own`: the system that asks, with true papers. `twin`: its twin.
             `lie-1`, `lie-2`: the same system with the lie signed by one person, or by two of two parties. `office`: the office
             assistant of the same site, with true papers. `consented`, `ordered`, `engaged`: systems of the same party that hold
-            a true consent, order, engagement for something else. `desk-1` to `desk-4`: service desks.
+            a true consent, order, engagement for something else. `desk-1` to `desk-4`: service desks. `similar`: a system whose
+            true papers are those of similar work (its twin's kind of paper, on a basis about others). `spare`: the same as
+            `own`, once more: what an attacker puts on file about it disturbs no other strategy. Which of them there are is
+            what the strategies of a campaign need (`world.py`).
+        people: Role to the roles of people who sign what that system asks for where it is held, with its paper in hand.
         statements: What each of these holds that can be named in a header: role to the statement's digest.
+        made_at: When the world's statements begin; None until the world is made.
     """
 
     scenario: Goal | Task
     rows: tuple[Row, ...]
     total: int
     workloads: Mapping[str, str]
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     statements: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    made_at: datetime | None = None
 
     @property
     def id(self) -> str:
