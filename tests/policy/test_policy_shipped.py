@@ -15,7 +15,7 @@ from countermark.policy.bundle import load_bundle
 from countermark.policy.shipped import shipped_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("red-lines", "solo", "all-lawful-uses")
+SHIPPED = ("red-lines", "everyday", "solo", "all-lawful-uses")
 
 
 def test_a_wheel_holds_the_bundles_and_starts_from_them(tmp_path: Path) -> None:

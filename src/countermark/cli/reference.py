@@ -12,7 +12,7 @@ from countermark import errors
 from countermark.policy.bundle import load_bundle
 from countermark.policy.shipped import shipped_bundle
 
-BUNDLES = ("red-lines", "all-lawful-uses", "solo")
+BUNDLES = ("red-lines", "everyday", "all-lawful-uses", "solo")
 
 
 def errors_page() -> str:
