@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,12 @@ def make_rate(outcomes: NDArray[np.bool_], clusters: Sequence[tuple[str, ...]] =
     Raises:
         NothingMeasuredError: No unit.
     """
+    return _rate(np.asarray(outcomes, dtype=np.bool_).tobytes(), tuple(clusters))
+
+
+@lru_cache(maxsize=4096)  # a report asks for the same rate in several places, and each is drawn anew
+def _rate(data: bytes, clusters: tuple[tuple[str, ...], ...]) -> Rate:
+    outcomes = np.frombuffer(data, dtype=np.bool_)
     k, n = int(outcomes.sum()), len(outcomes)
     exact = clopper_pearson(k, n)
     ways = tuple(zip(*clusters, strict=True))

@@ -114,10 +114,10 @@ def read_answer(status: int, document: Any, *, decision: str, effect: str) -> An
     if status == _HELD:
         hold = str(more.get("hold_id", ""))
         return Answer(passed=Passed.HELD, clauses=clauses, decision=decision, hold_id=hold, why="held")
-    if 400 <= status < 500:  # noqa: PLR2004 - HTTP
+    if 400 <= status < 500:
         why = "denied" if status == _DENIED else f"status {status}: {said[:80]}"
         return Answer(passed=Passed.STOPPED, clauses=clauses, decision=decision, why=why)
-    if status != 200:  # noqa: PLR2004 - HTTP
+    if status != 200:
         return Answer(passed=Passed.FAILED, clauses=clauses, decision=decision, why=f"status {status}")
     reached, why = _reached(document, effect)
     return Answer(passed=Passed.PASSED if reached else Passed.STOPPED, decision=decision, why=why)

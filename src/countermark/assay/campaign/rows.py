@@ -6,6 +6,7 @@ A row is the unit of resuming. It is JSON on a line of its own (spec/assay-rows.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,6 +92,7 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()  # guards file and rows: stacks run side by side in threads
         self._rows = {row.key: row for row in read_rows(path)}
         try:
             self._cut()
@@ -120,14 +122,15 @@ class RowFile:
 
     def append(self, row: CampaignRow) -> None:
         """Write one row."""
-        if row.key in self._rows:
-            raise CampaignError(f"expected each row once, got `{' / '.join(row.key)}` again")
-        try:
-            self._file.write(row.to_line())
-            self._file.flush()
-        except OSError as error:
-            raise CampaignError(f"expected to write rows to `{self._path}`: {error.strerror}") from error
-        self._rows[row.key] = row
+        with self._lock:
+            if row.key in self._rows:
+                raise CampaignError(f"expected each row once, got `{' / '.join(row.key)}` again")
+            try:
+                self._file.write(row.to_line())
+                self._file.flush()
+            except OSError as error:
+                raise CampaignError(f"expected to write rows to `{self._path}`: {error.strerror}") from error
+            self._rows[row.key] = row
 
     def close(self) -> None:
         """Close the file; the rows can still be read."""

@@ -109,7 +109,7 @@ async def run_stack(
             for job in left:
                 if job.phase == phase:
                     by_goal.setdefault(job.scenario.partition("@")[0], []).append(job)
-            if phase == 2:  # noqa: PLR2004 - the phase that stops the gateway: nothing may run beside it
+            if phase == 2:  # the gateway is stopped in between: nothing may run beside it
                 for job in (job for mine in by_goal.values() for job in mine):
                     await do(job)
                 continue

@@ -1,0 +1,32 @@
+"""The supervisors of a plan, as a layer that no stack runs: simulated on each row."""
+
+from __future__ import annotations
+
+from countermark.assay.campaign.matrix import NAIVE, Stops
+from countermark.assay.campaign.plan import Plan
+from countermark.assay.campaign.rows import CampaignRow
+from countermark.assay.supervision.simulated import Supervisors, shows_under
+
+
+def reviewers(plan: Plan) -> Stops:
+    """Whether the plan's supervisors stop what a row was about, before its effect.
+
+    The draw is keyed by the request's bytes, so twins are treated alike; who misdescribes hides from them what the wording
+    would have shown.
+    """
+    supervisors = Supervisors(
+        coverage=plan.reviewing.coverage,
+        hit=plan.reviewing.hit,
+        false_alarm=plan.reviewing.false_alarm,
+        seed=plan.seed,
+    )
+    visible = {goal.id: goal.visible_in.value for goal in plan.scenarios.goals}
+
+    def stops(row: CampaignRow) -> bool:
+        goal = row.scenario.partition("@")[0]
+        if not row.strategy:
+            return supervisors.stopped(row.sha256, misuse=False)
+        shown = shows_under(visible[goal], misdescribed=row.strategy != NAIVE)
+        return supervisors.stopped(row.sha256, misuse=True, visible_in=shown)
+
+    return stops
