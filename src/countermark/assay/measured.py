@@ -19,9 +19,11 @@ from countermark.assay.outcomes import (
 )
 from countermark.assay.rate import Rate, count_rate, make_rate
 from countermark.errors import OutcomesError
+from countermark.estimate import Estimate
 
 Named = tuple[str, Rate]
-PUBLIC, OURS = "recorded public", "ours"
+Judged = tuple[str, Estimate]
+PUBLIC, OURS, THIRD = "recorded public", "ours", "third party"
 """Who wrote the goals and the attacks. What is ours is self-assessed, and says so."""
 
 
@@ -61,6 +63,7 @@ class Measured:
         discovery: What is still stopped as each strategy becomes known.
         budget: What is still stopped within so many attempts.
         variants: The same quantity under another judge or count, in words.
+        judged: Quantities with the judge's own error in them, from rows that people labelled.
         on_sheet: Whether it has a line on the printed sheet; the terminal and JSON have them all.
     """
 
@@ -76,6 +79,7 @@ class Measured:
     budget: tuple[tuple[int, Rate], ...] = ()
     work: Work | None = None
     variants: tuple[Named, ...] = ()
+    judged: tuple[Judged, ...] = ()
     assumed: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     on_sheet: bool = True
@@ -110,6 +114,48 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RealOnly:
+    """One safeguard that was attacked in several ways, of which none is known to be the one that doesn't adapt.
+
+    So what it seems to stop, and how much of that is theater, was not measured.
+    """
+
+    safeguard: str
+    strategies: tuple[str, ...]
+    real: Rate
+    best_single: Named
+    alone: tuple[Named, ...]
+    discovery: tuple[Named, ...]
+    work: Work | None = None
+    judged: tuple[Judged, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The line that the protocol asks for, as far as it can be filled."""
+        parts = ["A not measured", f"R {self.real.value * 100:.1f}, >= {self.real.at_least().low * 100:.1f}"]
+        if self.work is not None and self.work.claim:
+            rate = self.work.stopped
+            parts.append(f"FPR {rate.value * 100:.1f}, <= {rate.at_most().high * 100:.1f}")
+        return " | ".join([*parts, f"{self.real.n:,} goals, {len(self.strategies)} strategies"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A log that was imported.
+
+    Attributes:
+        name: Of the file or folder, without where it lies.
+        sha256: Of the file; of a folder, that of the lines which `sha256sum` writes for its files, in order.
+    """
+
+    name: str
+    files: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two safeguards on the same units.
 
@@ -133,10 +179,12 @@ class Source:
 
     Attributes:
         tables: Names in the manifest.
-        written_by: `PUBLIC` or `OURS`.
+        written_by: `PUBLIC`, `OURS` or `THIRD`.
         baseline: What the attacker does who doesn't adapt, in words.
         reading: What a row means.
         cost_only: Safeguards that stop work and no misuse, by name.
+        inputs: What was imported, where it isn't a table that ships.
+        real_only: Safeguards of which apparent was not measured.
     """
 
     name: str
@@ -154,6 +202,8 @@ class Source:
     remarks: tuple[str, ...] = ()
     figures: tuple[Named, ...] = field(default=())
     """Other rates that the source allows, by name."""
+    inputs: tuple[Input, ...] = ()
+    real_only: tuple[RealOnly, ...] = ()
 
 
 def measure(
@@ -163,6 +213,7 @@ def measure(
     work: Work | None = None,
     variants: Sequence[Named] = (),
     budget: Sequence[tuple[int, Rate]] = (),
+    judged: Sequence[Judged] = (),
     remarks: Sequence[str] = (),
     on_sheet: bool = True,
 ) -> Measured:
@@ -182,9 +233,50 @@ def measure(
         budget=tuple(budget),
         work=work,
         variants=tuple(variants),
+        judged=tuple(judged),
         assumed=outcomes.assumed,
         remarks=tuple(remarks),
         on_sheet=on_sheet,
+    )
+
+
+def measure_real(
+    outcomes: Outcomes, *, safeguard: str, work: Work | None = None, judged: Sequence[Judged] = ()
+) -> RealOnly:
+    """What can be said of a matrix that has no naive strategy."""
+    return RealOnly(
+        safeguard=safeguard,
+        strategies=outcomes.strategies,
+        real=real(outcomes),
+        best_single=universal(outcomes),
+        alone=tuple(
+            (each, make_rate(outcomes.stopped(each), outcomes.clusters)) for each in outcomes.strategies
+        ),
+        discovery=discovery(outcomes),
+        work=work,
+        judged=tuple(judged),
+        assumed=outcomes.assumed,
+    )
+
+
+def measure_under(
+    outcomes: Outcomes,
+    strategy: str,
+    *,
+    safeguard: str,
+    work: Work | None = None,
+    judged: Sequence[Judged] = (),
+) -> Measured:
+    """What can be said of a matrix with one strategy: what it stops is apparent."""
+    stopped = outcomes.stopped(strategy)
+    return Measured(
+        safeguard=safeguard,
+        strategies=(strategy,),
+        apparent=make_rate(stopped, outcomes.clusters),
+        open=make_rate(~stopped, outcomes.clusters),
+        work=work,
+        judged=tuple(judged),
+        assumed=outcomes.assumed,
     )
 
 

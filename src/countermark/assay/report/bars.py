@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countermark.assay.measured import Measured, Standing
+from countermark.assay.measured import Measured, RealOnly, Standing
 from countermark.estimate import Estimate
 
 WIDTH, HEIGHT = 200, 13
@@ -43,6 +43,28 @@ def bar(each: Measured) -> str:
         )
     inside = "".join(_part(*part, border=border) for part in parts) + _whisker(border)
     return _svg(words, WIDTH, inside)
+
+
+def real_bar(each: RealOnly) -> str:
+    """The bar of a safeguard of which only `real` is known: what isn't real is theater or open, nobody knows which."""
+    real, border = each.real.value, each.real.shown
+    parts = [("real", 0.0, real, "R"), ("unknown", real, 1.0, "?")]
+    words = (
+        f"real {_percent(real)}, theater or open {_percent(1 - real)}; interval of real {_percent(border.low)} to "
+        f"{_percent(border.high)}"
+    )
+    return _svg(words, WIDTH, "".join(_part(*part, border=border) for part in parts) + _whisker(border))
+
+
+def parts_bar(real: float, apparent: float, low: float, high: float) -> str:
+    """The bar of a safeguard of which only the numbers are at hand, as in a result's JSON; each from 0 to 1."""
+    parts = (("real", 0.0, real, "R"), ("theater", real, apparent, "T"), ("open", apparent, 1.0, "O"))
+    border = Estimate(value=real, low=low, high=high, n=1, method="as given")
+    words = (
+        f"real {_percent(real)}, theater {_percent(apparent - real)}, open {_percent(1 - apparent)}; interval of real "
+        f"{_percent(low)} to {_percent(high)}"
+    )
+    return _svg(words, WIDTH, "".join(_part(*part, border=border) for part in parts) + _whisker(border))
 
 
 def swatch(kind: str, letter: str) -> str:

@@ -1,4 +1,4 @@
-"""The measurements as one JSON document, for programs (spec/assay-tables.md)."""
+"""The measurements as one JSON document, for programs (spec/assay-tables.md, spec/assay-import.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from countermark import __version__
-from countermark.assay.measured import Measured, Named, Source
+from countermark.assay.measured import Judged, Measured, Named, RealOnly, Source
 from countermark.assay.rate import Rate
 from countermark.assay.recorded.tables import origins
 from countermark.assay.report.finding import find
@@ -16,11 +16,11 @@ FORMAT = "countermark-assay-recorded"
 VERSION = 1
 
 
-def to_document(sources: Sequence[Source]) -> Mapping[str, Any]:
+def to_document(sources: Sequence[Source], *, format_name: str = FORMAT) -> Mapping[str, Any]:
     """Everything that was measured, with every interval."""
     finding = find(sources)
     return {
-        "format": FORMAT,
+        "format": format_name,
         "version": VERSION,
         "countermark": __version__,
         "seed": SEED,
@@ -58,7 +58,14 @@ def _source(source: Source) -> Mapping[str, Any]:
             }
             for name in source.tables
         ],
-        "safeguards": [_measured(each) for each in source.measured],
+        "inputs": [
+            {"name": each.name, "files": each.files, "bytes": each.bytes, "sha256": each.sha256}
+            for each in source.inputs
+        ],
+        "safeguards": [
+            *(_measured(each) for each in source.measured),
+            *(_real_only(each) for each in source.real_only),
+        ],
         "comparisons": [
             {
                 "what": each.what,
@@ -119,9 +126,39 @@ def _measured(each: Measured) -> Mapping[str, Any]:
         "discovery": _named(each.discovery),
         "budget": [{"attempts": attempts, "real": rate.to_document()} for attempts, rate in each.budget],
         "variants": _named(each.variants),
+        "judged": _judged(each.judged),
         "assumed": list(each.assumed),
         "remarks": list(each.remarks),
     }
+
+
+def _real_only(each: RealOnly) -> Mapping[str, Any]:
+    work = None
+    if each.work is not None:
+        work = {"what": each.work.what, **each.work.stopped.to_document()}
+    return {
+        "safeguard": each.safeguard,
+        "standing": "real only",
+        "verdict": each.verdict,
+        "strategies": list(each.strategies),
+        "apparent": None,
+        "real": each.real.to_document(),
+        "theater": None,
+        "open": None,
+        "work_stopped": work,
+        "best_single": _named([each.best_single])[0],
+        "alone": _named(each.alone),
+        "discovery": _named(each.discovery),
+        "budget": [],
+        "variants": [],
+        "judged": _judged(each.judged),
+        "assumed": list(each.assumed),
+        "remarks": [],
+    }
+
+
+def _judged(judged: Iterable[Judged]) -> list[Mapping[str, Any]]:
+    return [{"name": name, **estimate.to_document()} for name, estimate in judged]
 
 
 def _optional(rate: Rate | None) -> Mapping[str, Any] | None:

@@ -29,6 +29,7 @@ class Finding:
         nothing: Those that kept nothing.
         apparent_only: Recorded public safeguards that were attacked in one way.
         cost_only: By name: what stops work, and no more misuse.
+        real_only: Safeguards of which it isn't known what they stop while nobody adapts.
     """
 
     ours: bool
@@ -37,14 +38,20 @@ class Finding:
     nothing: int
     apparent_only: int
     cost_only: tuple[str, ...]
+    real_only: int = 0
 
     @property
     def sentence(self) -> str:
         """The finding, first of all."""
         head = "Self-assessed, by this project: of" if self.ours else "Of"
+        if not self.measured and not self.apparent_only:
+            return (
+                f"{_many(self.real_only)} of which real was measured, and apparent was not: how much of what they seem to "
+                "stop is theater, nobody knows."
+            )
         if not self.measured:
             return (
-                f"{self.apparent_only} safeguards, each attacked in one way only: what they stopped is apparent, and how much "
+                f"{_many(self.apparent_only)}, each attacked in one way only: what they stopped is apparent, and how much "
                 "of it is real was not measured."
             )
         more = (
@@ -52,8 +59,9 @@ class Finding:
             if self.apparent_only
             else ""
         )
+        were = "was" if self.measured == 1 else "were"
         return (
-            f"{head} {self.measured} recorded safeguards that were attacked in more than one way, {self.halved} kept less "
+            f"{head} {_many(self.measured, 'recorded ')} that {were} attacked in more than one way, {self.halved} kept less "
             f"than half of what they seemed to stop, and {self.nothing} kept nothing.{more}"
         )
 
@@ -70,7 +78,12 @@ def find(sources: Sequence[Source]) -> Finding:
         nothing=sum(each.real is not None and each.real.k == 0 for each in told_apart),
         apparent_only=len(counted) - len(told_apart),
         cost_only=tuple(name for source in sources for name in source.cost_only),
+        real_only=sum(len(source.real_only) for source in sources),
     )
+
+
+def _many(count: int, kind: str = "") -> str:
+    return f"{count} {kind}safeguard{'' if count == 1 else 's'}"
 
 
 def _halved(each: Measured) -> bool:

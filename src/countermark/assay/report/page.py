@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from countermark import __version__
-from countermark.assay.measured import OURS, Measured, Source
+from countermark.assay.measured import OURS, Judged, Measured, RealOnly, Source
 from countermark.assay.rate import Rate
 from countermark.assay.recorded.tables import origins
-from countermark.assay.report.bars import PATTERNS, bar, swatch
+from countermark.assay.report.bars import PATTERNS, bar, real_bar, swatch
 from countermark.assay.report.finding import LEGEND, find
 from countermark.assay.statistics.bootstrap import SEED
 
+TITLE = "How much of a safeguard is real: public records"
+COMMAND = "countermark assay recorded --html FILE"
 _SWATCHES = (("real", "R"), ("theater", "T"), ("open", "O"), ("unknown", "?"))
 _STYLE = """\
 :root{color-scheme:light}
@@ -42,8 +44,12 @@ tr{break-inside:avoid}}
 """
 
 
-def render(sources: Sequence[Source]) -> str:
-    """The whole page."""
+def render(sources: Sequence[Source], *, title: str = TITLE, command: str = COMMAND) -> str:
+    """The whole page.
+
+    Args:
+        command: What makes the page again.
+    """
     finding = find(sources)
     cost = ""
     if finding.cost_only:
@@ -53,11 +59,11 @@ def render(sources: Sequence[Source]) -> str:
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            "<title>How much of a safeguard is real: public records</title>",
+            f"<title>{escape(title)}</title>",
             f"<style>{_STYLE}</style></head><body>",
             PATTERNS,
             "<main>",
-            "<h1>How much of a safeguard is real: public records</h1>",
+            f"<h1>{escape(title)}</h1>",
             f'<p class="verdict">{escape(finding.sentence)}</p>',
             cost,
             _legend(),
@@ -68,7 +74,7 @@ def render(sources: Sequence[Source]) -> str:
             _notes(sources),
             "<h2>Where the records come from</h2>",
             _origins(sources),
-            f"<p><small>countermark {escape(__version__)}, seed {SEED}: <code>countermark assay recorded --html FILE</code> "
+            f"<p><small>countermark {escape(__version__)}, seed {SEED}: <code>{escape(command)}</code> "
             "makes this page again, offline; <code>--json</code> has every interval, judge and curve.</small></p>",
             "</main></body></html>",
             "",
@@ -102,6 +108,7 @@ def _table(sources: Sequence[Source]) -> Iterator[str]:
         )
         shown = [each for each in source.measured if each.on_sheet]
         yield from (_row(each) for each in shown)
+        yield from (_real_row(each) for each in source.real_only)
         rest = [each for each in source.measured if not each.on_sheet]
         if rest:
             yield f'<tr><td colspan="{len(heads)}">{escape(_rest(rest))}</td></tr>'
@@ -116,6 +123,12 @@ def _row(each: Measured) -> str:
     return (
         f'<tr><th scope="row">{escape(each.safeguard)}</th><td>{bar(each)}</td>{cells}<td>{goals:,}</td></tr>'
     )
+
+
+def _real_row(each: RealOnly) -> str:
+    work = None if each.work is None else each.work.stopped
+    cells = "".join(f"<td>{_shown(rate)}</td>" for rate in (None, each.real, None, work))
+    return f'<tr><th scope="row">{escape(each.safeguard)}</th><td>{real_bar(each)}</td>{cells}<td>{each.real.n:,}</td></tr>'
 
 
 def _rest(rest: Sequence[Measured]) -> str:
@@ -138,11 +151,18 @@ def _notes(sources: Sequence[Source]) -> str:
             f"a goal is {source.reading.unit}",
             *(f"work stopped: {what}" for what in sorted(works)),
             *source.remarks,
-            *source.unmeasured,
+            *(f"not measured: {each}" for each in source.unmeasured),
             *(f"{each.safeguard}: {words}" for each in source.measured for words in each.remarks),
+            *(_judged(each.safeguard, each.judged) for each in source.measured if each.judged),
+            *(_judged(each.safeguard, each.judged) for each in source.real_only if each.judged),
         ]
         parts.append(_note(source.title, "; ".join(lines)))
     return f'<dl class="notes">{"".join(parts)}</dl>'
+
+
+def _judged(safeguard: str, judged: Sequence[Judged]) -> str:
+    figures = ", ".join(f"{name} {estimate.percent}" for name, estimate in judged)
+    return f"{safeguard}, with the judge's error: {figures}"
 
 
 def _origins(sources: Sequence[Source]) -> str:
@@ -155,7 +175,12 @@ def _origins(sources: Sequence[Source]) -> str:
         _note(", ".join(tables), f"{cited}; {holder}. Changed: {changed}")
         for (cited, holder, changed), tables in names.items()
     )
-    return f'<dl class="notes">{"".join(parts)}</dl>'
+    logs = "".join(
+        _note(each.name, f"{each.files:,} files, {each.bytes:,} bytes, sha256 {each.sha256}")
+        for source in sources
+        for each in source.inputs
+    )
+    return f'<dl class="notes">{"".join(parts)}{logs}</dl>'
 
 
 def _note(of: str, words: str) -> str:

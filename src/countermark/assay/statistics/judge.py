@@ -71,6 +71,7 @@ def judged(
     draws: int = DRAWS,
     seed: int = SEED,
     level: float = 0.95,
+    certain: NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """A rate over what really happened, from what a judge flagged.
 
@@ -78,6 +79,8 @@ def judged(
         flagged: The judge's verdicts, shape (goals, strategies), True = it says breach.
         clusters: The cluster of each goal.
         statistic: What to take of the breaches; `lambda b: 1 - b.any(axis=1).mean()` is the real protection.
+        certain: Which verdicts are not the judge's word but a rule's (a missing row is a breach), and stay as they are;
+            shape of `flagged`.
 
     Returns:
         The mean of what was drawn, between its percentiles.
@@ -96,13 +99,19 @@ def judged(
     # (2) Jeffreys' prior: a judge that made no mistake in 50 rows is not one that makes none.
     sensitivity = rng.beta(labelled.hits + 0.5, labelled.missed + 0.5, draws)
     specificity = rng.beta(labelled.cleared + 0.5, labelled.false_alarms + 0.5, draws)
+    known = np.zeros(flagged.shape, dtype=np.bool_) if certain is None else certain
     drawn = []
     for weight, sens, spec in zip(weights, sensitivity, specificity, strict=True):
         if sens + spec <= 1:
             continue
-        seen = flagged[np.repeat(goals, weight)]
-        share = np.clip((seen.mean(axis=0) + spec - 1) / (sens + spec - 1), 0, 1)  # (3)
-        drawn.append(statistic(_truth(seen, share, float(sens), float(spec), rng)))  # (4)
+        picked = np.repeat(goals, weight)
+        seen, fixed = flagged[picked], known[picked]
+        judged_rows = np.maximum(1, (~fixed).sum(axis=0))
+        share = np.clip(
+            ((seen & ~fixed).sum(axis=0) / judged_rows + spec - 1) / (sens + spec - 1), 0, 1
+        )  # (3)
+        truth = _truth(seen, share, float(sens), float(spec), rng)
+        drawn.append(statistic(np.where(fixed, seen, truth)))  # (4)
     found = np.array(drawn, dtype=np.float64)
     return percentile(
         found,
