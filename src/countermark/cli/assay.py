@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from countermark.assay.extra import need_numbers
+from countermark.cli.assay_import import import_logs
+from countermark.cli.assay_supervision import supervision
 from countermark.cli.output import Group, example, json_option, show
 from countermark.errors import SettingsError
 
@@ -58,3 +60,7 @@ def recorded(source_name: str | None, page: Path | None, *, as_json: bool) -> No
         return told if page is None else f"{told}\n\nwritten: {page}"
 
     show(document.to_document(sources), as_json=as_json, text=words)
+
+
+assay.add_command(supervision)
+assay.add_command(import_logs)
