@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from countermark.assay.strategies.strategy import MAX_ASKS, MAX_TRIES, Ask, Try, goal_of
@@ -97,6 +97,35 @@ def _by_reference(scene: Scene, carried: range) -> str:
     )
 
 
+def in_pieces(
+    scene: Scene, roles: Sequence[str], *, more: Callable[[int], Mapping[str, object]] = lambda _: {}
+) -> tuple[Try, ...]:
+    """Two tries: a rewording in two pieces, and the last one in as many as there may be; systems take turns.
+
+    Args:
+        more: Other fields of the body, by the number of the piece.
+    """
+    goal = goal_of(scene)
+    return distinct(
+        [
+            attempt(
+                f"in-{most}",
+                scene,
+                *(
+                    Ask(
+                        workload=workload(scene, roles[number % len(roles)]),
+                        body=scene.body(text, **more(number)),
+                        carries=carried,
+                    )
+                    for number, (carried, text) in enumerate(pieces(scene, template, most))
+                ),
+                roles=roles,
+            )
+            for template, most in ((goal.reworded[0], 2), (goal.reworded[-1], MAX_ASKS))
+        ]
+    )
+
+
 def distinct(tries: Sequence[Try]) -> tuple[Try, ...]:
     """Tries without those that would only repeat an earlier one: a goal without rows leaves little to change."""
     kept: list[Try] = []
@@ -104,8 +133,3 @@ def distinct(tries: Sequence[Try]) -> tuple[Try, ...]:
         if not any(each.asks == other.asks and each.signs == other.signs for other in kept):
             kept.append(each)
     return tuple(kept[:MAX_TRIES])
-
-
-def replaced_messages(scene: Scene, *messages: Mapping[str, object]) -> dict[str, object]:
-    """`more` for `ask` that replaces the messages of the body."""
-    return {"messages": [dict(message) for message in messages]}

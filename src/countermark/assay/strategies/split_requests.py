@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from countermark.assay.strategies.asking import attempt, pieces, workload
-from countermark.assay.strategies.strategy import MAX_ASKS, Ask, Author, Cost, Strategy, Try, goal_of
+from countermark.assay.strategies.asking import in_pieces
+from countermark.assay.strategies.strategy import Author, Cost, Strategy, Try
 from countermark.assay.worlds.scene import Scene
-
-_OPENLY = 4
 
 
 def _tries(scene: Scene) -> tuple[Try, ...]:
-    goal = goal_of(scene)
-    return tuple(
-        attempt(
-            name,
-            scene,
-            *(
-                Ask(workload=workload(scene, "own"), body=scene.body(text), carries=carried)
-                for carried, text in pieces(scene, template, most)
-            ),
-        )
-        for name, template, most in (
-            ("naive-in-4", goal.naive, _OPENLY),
-            ("reworded-1-in-10", goal.reworded[0], MAX_ASKS),
-        )
-    )
+    return in_pieces(scene, ("own",))
 
 
 STRATEGY = Strategy(

@@ -20,15 +20,17 @@ class Scene:
     """A scenario, filled by a seed.
 
     Attributes:
-        workloads: Role to the workload's name in the world. `own`: the system that asks, with true papers. `twin`: its twin.
+        workloads: Role to the workload's name in the world. `own`: the system that asks, with true papers. `twin`: its twin's
+            system, once more, so that nothing which is approved there is approved for the task, or the other way round.
             `lie-1`, `lie-2`: the same system with the lie signed by one person, or by two of two parties. `office`: the office
             assistant of the same site, with true papers. `consented`, `ordered`, `engaged`: systems of the same party that hold
             a true consent, order, engagement for something else. `desk-1` to `desk-4`: service desks. `similar`: a system whose
-            true papers are those of similar work (its twin's kind of paper, on a basis about others). `spare`: the same as
-            `own`, once more: what an attacker puts on file about it disturbs no other strategy. Which of them there are is
-            what the strategies of a campaign need (`world.py`).
+            true papers are those of similar work (its twin's kind of paper, on a basis about others). `spare` and
+            `careless-1` to `careless-4`: the same as `own`, once more each: what is put on file about one, or signed for it,
+            serves no other try. Which of them there are is what the strategies of a campaign need (`world.py`).
         people: Role to the roles of people who sign what that system asks for where it is held, with its paper in hand.
         statements: What each of these holds that can be named in a header: role to the statement's digest.
+        decided: Its twin differs in that people decided on this very effect; then they look at it, and at no paper alone.
         made_at: When the world's statements begin; None until the world is made.
     """
 
@@ -39,6 +41,7 @@ class Scene:
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     statements: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    decided: bool = False
     made_at: datetime | None = None
 
     @property

@@ -26,6 +26,8 @@ SCALES = (1, 100, 1_000_000)
 PARTY = "northmark"
 _MAX_SLUG = 52
 """Characters of a workload's name after its party, without its role: the gateway takes 64 with it."""
+_COPIES = ("own", "spare", "careless-1", "careless-2", "careless-3", "careless-4")
+"""Roles of the system that asks: each is a workload of its own, with the same papers and bases of its own."""
 _LIES: Mapping[str, Signed] = MappingProxyType({"lie-1": Signed.ONE, "lie-2": Signed.TWO})
 
 
@@ -85,7 +87,7 @@ class _Planner:
         about = self._about(goal.naive, rows, goal.rows)
         workloads: dict[str, str] = {}
         people: dict[str, tuple[str, ...]] = {}
-        for role in ("own", "spare"):
+        for role in _COPIES:
             if role in self.needs:
                 workloads[role] = self._workload(goal.id, role, goal.paper, about)
                 people[role] = goal.paper.people
@@ -94,20 +96,26 @@ class _Planner:
                 workloads[role] = self._lie(goal, role, signed, about)
                 people[role] = goal.lie.people
         twin = self.twins.get(goal.id)
+        decided = twin is not None and twin.differs is Differs.DECISION and bool(twin.paper.people)
         if "similar" in self.needs:
             paper = _about_others(systems.similar(goal, twin, self.scenarios.tasks))
             workloads["similar"] = self._workload(goal.id, "similar", paper, about)
             # where people decide each single effect, they look at the effect: a paper in order is no reason to sign it
-            decided = twin is not None and twin.differs is Differs.DECISION
             people["similar"] = () if decided else paper.people
         if "twin" in self.needs and twin is not None:
-            workloads["twin"] = _name(twin.id, "own")
+            workloads["twin"] = self._workload(goal.id, "twin", twin.paper, about)
             people["twin"] = twin.paper.people
         for role, name, paper in self._shared(goal):
             workloads[role] = name
             people[role] = paper.people
         self.scenes[goal.id] = Scene(
-            scenario=goal, rows=rows, total=total, workloads=workloads, people=people, seed=self.seed
+            scenario=goal,
+            rows=rows,
+            total=total,
+            workloads=workloads,
+            people=people,
+            seed=self.seed,
+            decided=decided,
         )
 
     def add_scaled(self, goal: Goal, at: Rows) -> None:
