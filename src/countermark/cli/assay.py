@@ -8,6 +8,8 @@ import click
 
 from countermark.assay.extra import need_numbers
 from countermark.cli.assay_import import import_logs
+from countermark.cli.assay_report import compare, report
+from countermark.cli.assay_run import run
 from countermark.cli.assay_supervision import supervision
 from countermark.cli.output import Group, example, json_option, show
 from countermark.errors import SettingsError
@@ -64,3 +66,6 @@ def recorded(source_name: str | None, page: Path | None, *, as_json: bool) -> No
 
 assay.add_command(supervision)
 assay.add_command(import_logs)
+assay.add_command(run)
+assay.add_command(report)
+assay.add_command(compare)

@@ -44,6 +44,7 @@ class Journal:
             PrivateKey.generate().save(path)
         self.key = PrivateKey.load(path)
         self.signer = NoteSigner(name=ORIGIN, sign=self.key.sign, public=self.key.public.public)
+        (folder / "log.vkey").write_text(f"{self.signer.vkey}\n", encoding="utf-8")
 
     @property
     def vkey(self) -> str:

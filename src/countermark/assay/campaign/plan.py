@@ -15,7 +15,7 @@ from typing import Any
 
 from countermark.assay.campaign.door import StackSpec
 from countermark.assay.scenarios.model import Scenarios
-from countermark.assay.strategies.strategy import Strategy
+from countermark.assay.strategies.strategy import MAX_TRIES, Strategy
 from countermark.attestation.canonical import canonical_json
 
 SCALES = (1, 100, 1_000_000)
@@ -101,6 +101,7 @@ class Plan:
                 }
                 for each in self.strategies
             ],
+            "attempts": MAX_TRIES,
             "stacks": [_stack_document(each) for each in self.stacks],
             "seed": self.seed,
             "bundle_sha256": self.bundle_sha256,

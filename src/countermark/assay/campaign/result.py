@@ -119,6 +119,10 @@ def result_document(found: Found) -> Mapping[str, Any]:
             {"id": goal.id, "kind": goal.kind.value, "visible_in": goal.visible_in.value, "title": goal.title}
             for goal in goals
         ],
+        "task_list": [
+            {"id": task.id, "kind": task.kind.value, "look_alike": task.look_alike, "twin_of": task.twin_of}
+            for task in plan.scenarios.tasks
+        ],
         "assumed": sorted({each for column in measured for each in column["assumed"]}),
         "columns": measured,
         "mechanisms": _without(mechanisms, found),

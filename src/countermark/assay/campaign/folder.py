@@ -1,0 +1,123 @@
+"""A result's folder as an outsider finds it: read, and checked against its log, offline.
+
+plan.json          what was to be done; its digest is the first entry of the log
+rows.jsonl         what happened, a row for each try and task
+result.json        what was counted
+result.dsse.json   the signed statement about it
+log/               the assay's own log
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from countermark.assay.campaign.journal import ORIGIN, PLAN, RESULT
+from countermark.assay.campaign.plan import digest_of
+from countermark.attestation.envelope import parse_envelope, verify_envelope
+from countermark.attestation.keys import PublicKey
+from countermark.attestation.statement import parse_statement
+from countermark.errors import CampaignError, TamperedError
+from countermark.strictjson import parse_object
+from countermark.tlog.note import parse_vkey
+from countermark.tlog.reader import LogReader
+from countermark.tlog.verify import verify_log
+
+MAX_RESULT_BYTES = 64 << 20
+_ED25519 = "ed25519"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found in order.
+
+    Attributes:
+        plan, result: Digests, 64 hex digits.
+        rows: How many rows were counted.
+        entries: Of the log.
+    """
+
+    plan: str
+    result: str
+    rows: int
+    entries: int
+
+
+def read_result(folder: Path) -> Mapping[str, Any]:
+    """The result of a folder, as it stands there.
+
+    Raises:
+        CampaignError: There is none, or it is no result of this version.
+    """
+    path = folder / "result.json"
+    try:
+        if path.stat().st_size > MAX_RESULT_BYTES:
+            raise CampaignError(f"expected `{path}` to have at most {MAX_RESULT_BYTES:,} bytes")
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CampaignError(
+            f"expected the result of an assay in `{folder}`: run `countermark assay run` first"
+        ) from error
+    if not isinstance(document, dict) or (document.get("kind"), document.get("version")) != (
+        "assay-result",
+        1,
+    ):
+        raise CampaignError(f"expected `{path}` to be an assay's result of version 1")
+    return document
+
+
+def check_folder(folder: Path, *, vkey: str) -> Checked:
+    """Check that the plan was logged before the result, and that nothing was changed since.
+
+    Args:
+        vkey: The log's key, from a source that is not the folder.
+
+    Raises:
+        TamperedError: Plan, rows, result or log are not what was signed; or the plan came after the result.
+        CampaignError: Something is missing.
+        CountermarkError: The log or the statement doesn't verify.
+    """
+    report = verify_log(folder / "log", vkeys=[vkey], origin=ORIGIN)
+    key = parse_vkey(vkey)
+    entries = [parse_object(data) for _, data in LogReader(folder / "log", keys=[key])]
+    if not entries or entries[0].get("kind") != PLAN:
+        raise TamperedError("expected the plan as the first entry of the log")
+    results = [entry for entry in entries if entry.get("kind") == RESULT]
+    if not results:
+        raise CampaignError("expected a result in the log: the campaign was not concluded")
+    found = {
+        "plan": _digest(folder / "plan.json", canonical=True),
+        "result": _digest(folder / "result.json"),
+        "rows": _digest(folder / "rows.jsonl"),
+    }
+    expected = {
+        "plan": entries[0].get("sha256"),
+        "result": results[-1].get("result_sha256"),
+        "rows": results[-1].get("rows_sha256"),
+    }
+    for name, digest in found.items():
+        if digest != expected[name]:
+            raise TamperedError(
+                f"expected the {name} that was logged, {str(expected[name])[:16]}, got {digest[:16]}"
+            )
+    if results[-1].get("plan") != found["plan"] or read_result(folder)["plan"]["sha256"] != found["plan"]:
+        raise TamperedError("expected a result of the plan that was logged first")
+    envelope = parse_envelope((folder / "result.dsse.json").read_bytes())
+    verify_envelope(envelope, [PublicKey(keytype=_ED25519, public=key.public)])
+    signed = parse_statement(envelope.payload)
+    if signed.predicate.get("result_sha256") != found["result"]:
+        raise TamperedError("expected the signed statement to be about this result")
+    rows = (folder / "rows.jsonl").read_bytes().count(b"\n")
+    return Checked(plan=found["plan"], result=found["result"], rows=rows, entries=report.size)
+
+
+def _digest(path: Path, *, canonical: bool = False) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CampaignError(f"expected `{path.name}` in the result's folder") from error
+    return digest_of(json.loads(data)) if canonical else hashlib.sha256(data).hexdigest()
