@@ -40,6 +40,7 @@ CountermarkError
 │   ├── NothingMeasuredError    no unit was measured: an error, not a rate of 0
 │   ├── OutcomesError           rows of outcomes that contradict each other, or what their source declares
 │   ├── TableError              a recorded table is not what its manifest says
+│   ├── ForeignLogError         another tool's log that can't be read, or doesn't say enough; the message says what to do
 │   ├── ScenarioError           a scenario, pack or plan that can't be used; names the file and the entry
 │   ├── CampaignError           a run of the assay that can't go on: a stack that isn't there, another plan
 │   ├── VoidError               the controls don't score as known: nothing that was measured beside them counts
@@ -49,6 +50,8 @@ CountermarkError
 │   ├── RequirementError        a requirement that can't be read; the message says what to write
 │   ├── ReviewError             recorded reviews that are not what their format says
 │   └── ExtraError              the numerical packages are not installed; the message says how to
+├── StackError                  a generated deployment that can't be made or started; says where its own words are
+├── SignalError                 a classifier that says nothing: not installed, not reached, or not understood
 └── SettingsError               settings that can't be used; the message says what to write
 """
 
@@ -245,6 +248,10 @@ class TableError(AssayError):
     """A recorded table is not what its manifest says."""
 
 
+class ForeignLogError(AssayError):
+    """Another tool's log that can't be read, or doesn't say enough; the message says what to do."""
+
+
 class ScenarioError(AssayError):
     """A scenario, pack or plan that can't be used; the message names the file and the entry."""
 
@@ -279,6 +286,14 @@ class ReviewError(AssayError):
 
 class ExtraError(AssayError):
     """The numerical packages are not installed; the message says how to install them."""
+
+
+class StackError(CountermarkError):
+    """A generated deployment that can't be made or started; the message says where its own words are."""
+
+
+class SignalError(CountermarkError):
+    """A classifier that says nothing: not installed, not reached, not in time, or not understood."""
 
 
 class SettingsError(CountermarkError):

@@ -12,7 +12,7 @@ import pytest
 from cli_world import Folder, document, run
 from replay_traffic import recorded
 
-from countermark.demo.run import gateway_process
+from countermark.stacks.process import gateway_process
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from replay_traffic import recorded
 
 from countermark.cli.offline import credential_of, offline_gateway, read_asked
 from countermark.config import read_settings
-from countermark.demo.run import gateway_process
+from countermark.stacks.process import gateway_process
 
 
 @pytest.fixture

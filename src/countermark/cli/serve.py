@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +25,23 @@ from countermark.pep.connection import limited_protocol
 @click.option("--host", help="Address to listen on; the settings' where it is left out.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once it listens.")
+@click.option(
+    "--with-parent",
+    is_flag=True,
+    help="Stop when standard input closes, so with the process that started it.",
+)
 @click.option("--verbose", is_flag=True, help="Log each connection too.")
 @json_option
 @example("countermark serve --dir my-gateway")
 def serve(
-    folder: Path, host: str | None, port: int | None, port_file: Path | None, *, verbose: bool, as_json: bool
+    folder: Path,
+    host: str | None,
+    port: int | None,
+    port_file: Path | None,
+    *,
+    with_parent: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> None:
     """Run the gateway of a working folder until it is told to stop (SIGINT or SIGTERM).
 
@@ -91,9 +105,17 @@ def serve(
             "not_in_force": terms.not_in_force,
         }
         click.echo(json.dumps(about))
+    if with_parent:
+        threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     if port_file is not None:
         port_file.write_text(f"{listener.getsockname()[1]}\n")
     server.run(sockets=[listener])
+
+
+def _stop_with_parent(server: uvicorn.Server) -> None:
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from countermark.demo.world import MODEL, World, make_world
 from countermark.errors import CountermarkError, SettingsError
 from countermark.loopback.process import LoopbackProcess, loopback_process
 from countermark.loopback.refusal import REFUSAL
+from countermark.stacks.process import gateway_process
 from countermark.tlog.note import NoteKey
 from countermark.tlog.verify import verify_log
 
@@ -32,49 +32,6 @@ Say = Callable[[str], None]
 
 class DemoError(CountermarkError):
     """The story could not be told; what it says is what went wrong."""
-
-
-@contextmanager
-def gateway_process(folder: Path, *arguments: str) -> Iterator[str]:
-    """Run `countermark serve` on a working folder until the block ends; gives its address.
-
-    Raises:
-        DemoError: It did not start; its own words are in the folder's `serve.log`.
-    """
-    port_file = folder / "port"
-    port_file.unlink(missing_ok=True)
-    with (folder / "serve.log").open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [
-                sys.executable,
-                "-m",
-                "countermark",
-                "serve",
-                "--dir",
-                str(folder),
-                "--port",
-                "0",
-                "--port-file",
-                str(port_file),
-                *arguments,
-            ],
-            stderr=output,
-            stdout=output,
-        )
-    try:
-        deadline = time.monotonic() + 20
-        while not (port_file.exists() and port_file.read_text().endswith("\n")):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the gateway did not start: see {folder / 'serve.log'}")
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{port_file.read_text().strip()}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def clients() -> tuple[Any, Any]:
@@ -303,7 +260,8 @@ def tell_story(folder: Path, *, say: Say = lambda _: None) -> Told:
     """Tell the whole story in `folder`, which is left for looking around.
 
     Raises:
-        DemoError: A process did not start, or a reviewer could not sign.
+        DemoError: A reviewer could not sign.
+        StackError: The gateway did not start.
         SettingsError: The official client packages are missing.
     """
     started = time.monotonic()

@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 import uvicorn
 
+from countermark.attestation.trust_root import parse_trust_root
+from countermark.clock import system_clock
 from countermark.loopback.answers import Mode
-from countermark.loopback.app import Loopback, LoopbackSettings
+from countermark.loopback.app import App, Loopback, LoopbackSettings, guarded
 from countermark.loopback.exchange import LoopbackProtocol
 from countermark.loopback.misbehaviour import MISBEHAVIOURS
 from countermark.loopback.refusal import PHRASES, read_phrases
@@ -44,6 +46,13 @@ _EPILOG = (
 )
 @click.option("--key", help="Demand this API key.")
 @click.option(
+    "--permits-of",
+    "root_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Serve only what carries a permit of a gateway of this trust root.",
+)
+@click.option("--audience", default="loopback", show_default=True, help="This upstream's name in the bundle.")
+@click.option(
     "--slow-s", default=0.2, show_default=True, help="Pause between the pieces of `slow`, in seconds."
 )
 @click.option("--huge-bytes", default=64 << 20, show_default=True, help="Least size of `huge`, in bytes.")
@@ -62,6 +71,8 @@ def main(
     folder: Path | None,
     phrase_file: Path | None,
     key: str | None,
+    root_file: Path | None,
+    audience: str,
     slow_s: float,
     huge_bytes: int,
     with_parent: bool,
@@ -83,8 +94,12 @@ def main(
         slow_s=slow_s,
         huge_bytes=huge_bytes,
     )
+    app: App = Loopback(settings)
+    if root_file is not None:
+        root = parse_trust_root(root_file.read_bytes(), now=system_clock())
+        app = guarded(app, [gateway.key for gateway in root.gateways.values()], audience)
     config = uvicorn.Config(
-        Loopback(settings),
+        app,
         http=LoopbackProtocol,
         ws="none",
         lifespan="off",

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from countermark.attestation.keys import PublicKey
 from countermark.loopback.answers import Api, Asked, AskedError, Choice, Mode, compose, read_asked
 from countermark.loopback.exchange import EVENTS, JSON, Exchange, Headers, Receive, Scope, Send, raw_answer
 from countermark.loopback.misbehaviour import MISBEHAVIOURS, SMUGGLED, bend_body, bend_choices, bend_events
@@ -28,13 +30,28 @@ from countermark.loopback.wire import (
     request_id,
     stream_events,
 )
+from countermark.upstream import RequirePermit
 
 KEPT = 20_000
 """Received requests that are remembered; the count goes on."""
 
+RECEIVED = "/loopback/received"
 _SECRET_HEADERS = (b"authorization", b"x-api-key")
 _PATHS = {"/v1/chat/completions": Api.CHAT, "/v1/messages": Api.MESSAGES}
 _FILLER = "x" * 65_000
+
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def guarded(app: App, gateway_keys: Sequence[PublicKey], audience: str) -> App:
+    """The same upstream, which serves only what carries a permit of one of these gateways; what it received, it still tells."""
+    guard = RequirePermit(app, gateway_keys, audience)
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        await (app if scope.get("path") == RECEIVED else guard)(scope, receive, send)
+
+    return respond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +110,7 @@ class Loopback:
         body = await exchange.read_body()
         if body is None:
             return
-        if exchange.path == "/loopback/received":
+        if exchange.path == RECEIVED:
             await self._tell(exchange)
             return
         entry = self._remember(exchange, body)
