@@ -141,7 +141,7 @@ def load_world(folder: Path, plan: WorldPlan) -> MadeWorld:
         shown = {name: _credentials(folder, each) for name, each in index["workloads"].items()}
         return MadeWorld(
             folder=folder,
-            scenes=MappingProxyType(_filled(plan, bases)),
+            scenes=MappingProxyType(_filled(plan, bases, parse_time(index["begins"]))),
             credentials=MappingProxyType({name: bound for name, (bound, _) in shown.items()}),
             unbound=MappingProxyType({name: unbound for name, (_, unbound) in shown.items()}),
             people={name: PrivateKey.load(folder / index["people"][name]) for name in PEOPLE},
@@ -160,14 +160,14 @@ def _credentials(folder: Path, entry: Mapping[str, str]) -> tuple[Credentials, C
     return (Credentials(key=PrivateKey.load(folder / entry["key"])) if "key" in entry else unbound, unbound)
 
 
-def _filled(plan: WorldPlan, bases: Mapping[str, str]) -> dict[str, Scene]:
+def _filled(plan: WorldPlan, bases: Mapping[str, str], made_at: datetime) -> dict[str, Scene]:
     held: dict[str, dict[str, str]] = {}
     for (scene, role), basis in plan.holds.items():
         if scene not in plan.scenes or basis not in bases:
             raise StackError(f"expected a scene and a basis of the plan, got `{scene}` and `{basis}`")
         held.setdefault(scene, {})[role] = bases[basis]
     return {
-        name: replace(scene, statements={**scene.statements, **held.get(name, {})})
+        name: replace(scene, made_at=made_at, statements={**scene.statements, **held.get(name, {})})
         for name, scene in plan.scenes.items()
     }
 
