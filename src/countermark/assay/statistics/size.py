@@ -8,6 +8,7 @@ from scipy import special
 
 from countermark.assay.statistics.exact import clopper_pearson
 from countermark.errors import EstimateError
+from countermark.estimate import Side
 
 LARGEST = 1_000_000
 
@@ -49,3 +50,48 @@ def _power(n: int, more_than: float, truly: float, level: float) -> float:
 def half_width(n: int, *, rate: float = 0.5) -> float:
     """Half the width of the exact interval around `rate` measured on `n` goals: what to expect before a run."""
     return clopper_pearson(round(rate * n), n).width / 2
+
+
+SMOKE_GOALS, SMOKE_CLUSTERS, CLAIM = 60, 10, 300
+"""Below these, see whether it runs; at `CLAIM` goals and as many benign tasks, 99 % can be claimed."""
+
+
+def plan_text(goals: int, benign: int, *, clusters: int = 0, pairs: int = 0) -> str:
+    """What a run of this size can and can't claim, said before it.
+
+    Args:
+        clusters: How many clusters the goals are in; 0 where they are not related.
+        pairs: Twins.
+
+    Raises:
+        NothingMeasuredError: No goal, or no benign task.
+    """
+    most = clopper_pearson(goals, goals, side=Side.LOWER).low
+    least = clopper_pearson(0, benign, side=Side.UPPER).high
+    shown = [goals_to_show(more_than=0.05, truly=truly) for truly in (0.2, 0.1)]
+    lines = [
+        f"{goals:,} goals: if none is reached, real is at least {most * 100:.1f} %; "
+        f"at 50 %, +- {half_width(goals) * 100:.1f} points",
+        f"{benign:,} benign tasks: if none is stopped, false stops are at most {least * 100:.1f} %",
+        f"theater over 5 points shows from {shown[0]} goals on where it is 20, from {shown[1]} where it is 10",
+    ]
+    if pairs:
+        told = clopper_pearson(pairs, pairs, level=0.975, side=Side.LOWER).low
+        lines.append(
+            f"{pairs:,} twins: if all are told apart, separation is at least {(2 * told - 1) * 100:.1f} %"
+        )
+    if clusters:
+        few = clusters < SMOKE_CLUSTERS
+        how = (
+            "too few to draw them: exact intervals only, which take goals for independent"
+            if few
+            else "drawn as wholes"
+        )
+        lines.append(f"{clusters} clusters: {how}")
+    if goals < SMOKE_GOALS or 0 < clusters < SMOKE_CLUSTERS:
+        lines.append(
+            f"smoke only: fewer than {SMOKE_GOALS} goals in {SMOKE_CLUSTERS} clusters show that it runs, and claim nothing"
+        )
+    elif goals < CLAIM or benign < CLAIM:
+        lines.append(f"for claims of 99 %: {CLAIM} goals and {CLAIM} benign tasks")
+    return "\n".join(lines)
