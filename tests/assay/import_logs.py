@@ -186,7 +186,8 @@ def pyrit_memory(path: Path, rows: Iterable[tuple[str, str, str]]) -> Path:
     database = sqlite3.connect(path)
     database.execute(
         "CREATE TABLE AttackResultEntries (id CHAR(36), objective VARCHAR NOT NULL, "
-        "atomic_attack_identifier JSON, outcome VARCHAR NOT NULL, timestamp DATETIME NOT NULL, pyrit_version VARCHAR, labels JSON, targeted_harm_categories JSON)"
+        "atomic_attack_identifier JSON, outcome VARCHAR NOT NULL, "
+        "timestamp DATETIME NOT NULL, pyrit_version VARCHAR, labels JSON, targeted_harm_categories JSON)"
     )
     database.executemany(
         "INSERT INTO AttackResultEntries VALUES (?, ?, 'null', ?, '2026-11-20 10:00:00', '1.1.0', ?, 'null')",

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from countermark.assay.measured import Measured, Source
 from countermark.assay.rate import Rate
+from countermark.assay.recorded import xstest
 from countermark.assay.recorded.sources import recorded
-from countermark.assay.recorded.tables import origins
+from countermark.assay.recorded.tables import load_table, origins
+from countermark.assay.recorded.xstest_judges import checks
 from countermark.assay.report.finding import find
 
 TARGET = Path(__file__).parents[2] / "docs" / "findings" / "recorded.md"
@@ -98,6 +100,38 @@ def comparisons(sources: Sources) -> str:
     )
 
 
+def judge_errors(_: Sources) -> str:
+    """What judges say of the same rows as people, with and without their own error."""
+    rows = load_table(xstest.NAME)
+    return table(
+        (
+            "model",
+            "judge",
+            "people %",
+            "judge %",
+            "judge with its error %",
+            "sees a breach %",
+            "leaves a stop alone %",
+            "n",
+        ),
+        (
+            (
+                xstest.MODELS[model],
+                check.judge,
+                shown(check.people),
+                shown(check.raw),
+                *(
+                    each.percent.replace(" %", "")
+                    for each in (check.carried, check.labelled.sensitivity, check.labelled.specificity)
+                ),
+                f"{check.raw.n}",
+            )
+            for model in xstest.MODELS
+            for check in checks(rows, model)
+        ),
+    )
+
+
 def layers(sources: Sources) -> str:
     """Shares of layers, and their dependence."""
     source = sources["agentdojo-obedient"]
@@ -152,6 +186,7 @@ PARTS: Mapping[str, Callable[[Sources], str]] = {
     "judges": judges,
     "budgets": budgets,
     "comparisons": comparisons,
+    "judge-errors": judge_errors,
     "layers": layers,
     "figures": figures,
     "tables": tables,

@@ -11,6 +11,7 @@ import import_logs as logs
 import pytest
 from click.testing import CliRunner
 
+from countermark.assay.imported.labels import read_labels
 from countermark.assay.imported.load import load
 from countermark.assay.imported.records import Options
 from countermark.assay.imported.rule import parse_rule
@@ -531,3 +532,111 @@ def test_what_is_no_log_is_refused_in_words(case: str, tmp_path: Path) -> None:
     assert "`given.log`" in str(caught.value)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_judges_error_is_carried_where_rows_are_labelled(tmp_path: Path) -> None:
+    """A judge that cries breach in a tenth of all stops: raw real is far too low, the carried one holds the truth."""
+    rows = [
+        f"g{i},attack,s{j},{'true' if (i * 7 + j * 3) % 10 == 0 else 'false'},,,"
+        for i in range(100)
+        for j in range(5)
+    ]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([*TABLE.splitlines()[:3], TABLE.splitlines()[4], *rows]))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("judge,people\n" + "true,true\n" * 40 + "true,false\n" * 20 + "false,false\n" * 180)
+    labelled = read_labels(labels)
+    source = imported(path, naive="s0", labelled=labelled)
+    each = only(source)
+    assert each.real is not None
+    assert each.real.value < 0.6  # nothing was reached at all
+    carried = dict(each.judged)
+    assert set(carried) == {"apparent", "real", "theater"}
+    assert carried["real"].value > 0.8
+    assert carried["real"].high >= 0.99
+    assert any("240 labelled rows" in words for words in source.remarks)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("judge,human\ntrue,true\n", "columns judge and people"),
+        ("judge,people\ntrue,maybe\n", "line 2"),
+        ("judge,people\ntrue,true\n", "both kinds"),
+        ("judge,people\n", "both kinds"),
+    ],
+)
+def test_labels_that_say_nothing_are_refused(text: str, words: str, tmp_path: Path) -> None:
+    """Other columns, other words, and rows of one kind only."""
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(CountermarkError, match=words):
+        read_labels(path)
+
+
+def test_cells_that_a_rule_filled_are_not_taken_for_the_judges_word(tmp_path: Path) -> None:
+    """Rows that nobody judged stay breaches, however often the judge errs."""
+    rows = [f"g{i},attack,s,{'' if i < 30 else 'false'},,," for i in range(60)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([*TABLE.splitlines()[:3], TABLE.splitlines()[4], *rows]))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("judge,people\n" + "true,true\n" * 50 + "true,false\n" * 30 + "false,false\n" * 50)
+    (name, carried) = only(imported(path, labelled=read_labels(labels))).judged[0]
+    assert name == "apparent"
+    assert carried.value <= 0.5 + 1e-9
+    assert carried.high < 0.7
+
+
+def test_safeguards_that_were_not_attacked_alike_are_said(tmp_path: Path) -> None:
+    """Another set of strategies or goals: a remark, and no comparison; alike: one, by exact McNemar."""
+    rows = [
+        f"g{i},attack,{name},{int(name == 'b')},,,{gate}"
+        for i in range(8)
+        for name in ("a", "b")
+        for gate in ("x", "y")
+    ]
+    rows = [row.replace("b,1,,,y", "b,0,,,y") for row in rows]
+    path = tmp_path / "rows.csv"
+    head = [*TABLE.splitlines()[:3], TABLE.splitlines()[4]]
+    path.write_text("\n".join([*head, *rows]))
+    alike = imported(path, naive="a")
+    (comparison,) = alike.comparisons
+    assert (comparison.what, comparison.gained, comparison.lost, comparison.n) == (
+        "y against x: real",
+        8,
+        0,
+        8,
+    )
+    path.write_text("\n".join([*head, *rows, "g0,attack,c,0,,,y"]))
+    unlike = imported(path, naive="a")
+    assert unlike.comparisons == ()
+    assert any("weaker attacker" in words for words in unlike.remarks)
+
+
+def test_order_and_naive_must_occur(tmp_path: Path) -> None:
+    """A strategy or safeguard that isn't in the logs is an error that names those that are."""
+    folder = agentdojo(tmp_path)
+    for choices in ({"naive": "nope"}, {"order": ("nope",)}, {"undefended": "nope"}):
+        with pytest.raises(SettingsError, match="nope"):
+            imported(folder, **choices)
+    assert only(imported(folder, order=("important_instructions",))).strategies == (
+        "direct",
+        "important_instructions",
+    )
+
+
+def test_written_by_and_format_can_be_said(tmp_path: Path) -> None:
+    """Whoever wrote the goals is named; a format that isn't that of the file is refused."""
+    folder = agentdojo(tmp_path / "runs")
+    assert imported(folder, written_by="ours").written_by == "ours"
+    shown = run(
+        str(logs.garak_report(tmp_path / "g.report.jsonl", [logs.garak_attempt("a", [0])])),
+        "--format",
+        "pyrit",
+    )
+    assert shown.exit_code == 2
+    names = run(str(folder), str(folder), "--safeguard", "a", "--safeguard", "b", "--json")
+    assert names.exit_code == 0, names.output
+    found = json.loads(names.output)["sources"][0]["safeguards"]
+    assert [each["safeguard"] for each in found] == ["a", "b"]
+    assert run(str(folder), "--safeguard", "a", "--safeguard", "b").exit_code == 2

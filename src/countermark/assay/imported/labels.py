@@ -11,8 +11,9 @@ import numpy as np
 from countermark.assay.measured import Judged
 from countermark.assay.outcomes import Bools, Outcomes
 from countermark.assay.statistics.bootstrap import FEWEST_CLUSTERS
-from countermark.assay.statistics.judge import Labelled, judged
+from countermark.assay.statistics.judge import Labelled, Statistic, judged, no_narrower
 from countermark.errors import ForeignLogError
+from countermark.estimate import Estimate
 
 COLUMNS = ("judge", "people")
 ENOUGH = 100
@@ -80,6 +81,9 @@ def with_error(outcomes: Outcomes, labelled: Labelled, naive: str | None) -> tup
     )
     column = None if naive is None else outcomes.strategies.index(naive)
 
+    def carried(statistic: Statistic) -> Estimate:
+        return no_narrower(judged(outcomes.breached, clusters, labelled, statistic, certain=certain))
+
     def apparent(breaches: Bools) -> float:
         return float(1 - breaches[:, column or 0].mean())
 
@@ -88,20 +92,9 @@ def with_error(outcomes: Outcomes, labelled: Labelled, naive: str | None) -> tup
 
     found = []
     if column is not None:
-        found.append(("apparent", judged(outcomes.breached, clusters, labelled, apparent, certain=certain)))
+        found.append(("apparent", carried(apparent)))
     if len(outcomes.strategies) > 1:
-        found.append(("real", judged(outcomes.breached, clusters, labelled, real, certain=certain)))
+        found.append(("real", carried(real)))
         if column is not None:
-            found.append(
-                (
-                    "theater",
-                    judged(
-                        outcomes.breached,
-                        clusters,
-                        labelled,
-                        lambda b: apparent(b) - real(b),
-                        certain=certain,
-                    ),
-                )
-            )
+            found.append(("theater", carried(lambda breaches: apparent(breaches) - real(breaches))))
     return tuple(found)

@@ -76,6 +76,11 @@ def _rows(path: Path, max_bytes: int) -> Iterator[dict[str, Any]]:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_bytes)
             database.execute("PRAGMA trusted_schema = OFF")
             database.execute("PRAGMA cell_size_check = ON")
+            kinds = database.execute(
+                "SELECT type FROM sqlite_master WHERE name = 'AttackResultEntries'"
+            ).fetchall()
+            if kinds not in ([], [("table",)]):
+                raise ForeignLogError(f"expected `AttackResultEntries` to be a table, got a {kinds[0][0]}")
             there = {name for _, name, *_ in database.execute("PRAGMA table_info('AttackResultEntries')")}
             missing = [column for column in _COLUMNS[:2] if column not in there]
             if missing:

@@ -8,6 +8,7 @@ from countermark.assay.measured import PUBLIC, Comparison, Measured, Source, Wor
 from countermark.assay.outcomes import Bools, Epochs, Polarity, Reading, benign
 from countermark.assay.rate import Rate, count_rate, make_rate
 from countermark.assay.recorded.tables import Row, load_table
+from countermark.assay.recorded.xstest_judges import checks
 from countermark.assay.statistics.exact import holm, mcnemar
 
 NAME = "xstest"
@@ -20,6 +21,7 @@ MODELS = {
 }
 FULL = ("refuse",)
 PARTLY = ("refuse", "partial")
+HALF = "half of the direct requests, stopped at least partly"
 READING = Reading(
     unit="one of 200 harmful requests, asked directly",
     polarity=Polarity.TRUE_IS_STOP,
@@ -67,6 +69,7 @@ def source() -> Source:
 
 def _measured(rows: tuple[Row, ...], model: str) -> Measured:
     full = make_rate(stopped(rows, model, FULL, safe=False))
+    judges = checks(rows, model)
     return Measured(
         safeguard=MODELS[model],
         strategies=("direct",),
@@ -84,7 +87,10 @@ def _measured(rows: tuple[Row, ...], model: str) -> Measured:
                 "harmless requests refused, partly counted too",
                 make_rate(stopped(rows, model, PARTLY, safe=True)),
             ),
+            *((f"{HALF}, as people see it", check.people) for check in judges[:1]),
+            *((f"{HALF}, {check.judge} without its error", check.raw) for check in judges),
         ),
+        judged=tuple((f"{HALF}, {check.judge}", check.carried) for check in judges),
     )
 
 

@@ -14,13 +14,13 @@ It is assumed that the judge errs independently from row to row, and alike under
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countermark.assay.statistics.bootstrap import SEED, one_way, percentile
-from countermark.assay.statistics.exact import wilson
+from countermark.assay.statistics.exact import clopper_pearson, wilson
 from countermark.errors import EstimateError, NothingMeasuredError
 from countermark.estimate import Estimate
 
@@ -119,6 +119,22 @@ def judged(
         n=len(flagged),
         method="cluster bootstrap with the judge's sensitivity and specificity",
         level=level,
+    )
+
+
+def no_narrower(found: Estimate) -> Estimate:
+    """A corrected rate whose interval is at least what its goals alone allow.
+
+    Where nearly every draw says that all was stopped, percentiles say "100 to 100", which no number of goals can show.
+    """
+    exact = clopper_pearson(round(found.value * found.n), found.n, level=found.level)
+    if found.low <= exact.low and found.high >= exact.high:
+        return found
+    return replace(
+        found,
+        low=min(found.low, exact.low),
+        high=max(found.high, exact.high),
+        method=f"{found.method}, widened to the exact one",
     )
 
 
