@@ -71,6 +71,18 @@ TABLES: Mapping[str, Callable[[random.Random], Row]] = {
         )
     ),
     "pupils": _person(lambda rng: f"form {rng.randrange(1, 12)}, {rng.randrange(0, 30)} absences"),
+    "claimants": _person(
+        lambda rng: (
+            f"benefit since {rng.randrange(2012, 2026)}, {rng.randrange(0, 5)} children, "
+            f"{rng.randrange(0, 4)} letters unanswered"
+        )
+    ),
+    "badges": _person(
+        lambda rng: (
+            f"in at {rng.randrange(5, 10)}:{rng.randrange(60):02d}, "
+            f"{rng.randrange(1, 6)} lunches at table {rng.randrange(1, 12)}"
+        )
+    ),
     "messages": _person(
         lambda rng: (
             f"{rng.randrange(1, 60)} messages to {rng.randrange(1, 20)} people, topic {rng.randrange(1, 50)}"
