@@ -2,11 +2,16 @@
 
 The log can't tell whether an approval was right: none of its holds is known to be misuse. So there is no hit rate here, and
 a high share of approvals may be a rubber stamp or good requests. Plant cases to find out (`recorded.py`).
+
+Who signed stands in the archive beside the log, in what the entries name by digest; it is read as it lies there
+(`countermark log replay` verifies it). An approval that was never used up is in no entry, and so not here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +19,14 @@ from statistics import median
 from typing import Any
 
 from countermark.assay.rate import Rate, count_rate
-from countermark.errors import MalformedError, NothingMeasuredError, ReviewError
+from countermark.attestation.envelope import parse_envelope
+from countermark.attestation.statement import Statement, parse_statement
+from countermark.errors import MalformedError, NothingMeasuredError, ReviewError, TrustError
 from countermark.tlog.entry import parse_entry
 from countermark.tlog.reader import LogReader
 
 APPROVED, REFUSED, EXPIRED, WAITING = "approved", "refused", "expired", "waiting or replaced"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 STATES = (APPROVED, REFUSED, EXPIRED, WAITING)
 
 
@@ -28,11 +36,27 @@ class _Hold:
     opened: datetime
     state: str = WAITING
     closed: datetime | None = None
+    signed: tuple[str, ...] = ()
 
-    def close(self, state: str, at: datetime) -> None:
-        """Note the first thing that became of it."""
+    def close(self, state: str, at: datetime, signed: Sequence[str] = ()) -> None:
+        """Note the first thing that became of it, and which signed words led to that, by digest."""
         if self.state == WAITING:
-            self.state, self.closed = state, at
+            self.state, self.closed, self.signed = state, at, tuple(signed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """What one person signed about holds.
+
+    Attributes:
+        seconds: From the hold to the signature, the median; whole seconds, by the signer's own clock.
+        basis: How often he said that he knows in each way: `word` is the weakest.
+    """
+
+    approved: int
+    refused: int
+    seconds: float
+    basis: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +68,8 @@ class HoldLog:
         approved: Of those that people decided, or let expire; None where that is none.
         seconds: From the hold to its permit, the median; it includes the wait for the caller to ask again.
         by_clause: States for each clause that held.
+        signers: By person; empty where there is no archive.
+        unread: Signed words that the log names and the archive doesn't hold, or not as named.
     """
 
     holds: int
@@ -51,6 +77,8 @@ class HoldLog:
     approved: Rate | None
     seconds: float | None
     by_clause: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    signers: Mapping[str, Signer] = field(default_factory=dict)
+    unread: int = 0
 
     def to_document(self) -> Mapping[str, Any]:
         """For JSON."""
@@ -60,6 +88,16 @@ class HoldLog:
             "approved": None if self.approved is None else self.approved.to_document(),
             "median_seconds_to_permit": self.seconds,
             "by_clause": {clause: dict(states) for clause, states in self.by_clause.items()},
+            "signers": {
+                person: {
+                    "approved": each.approved,
+                    "refused": each.refused,
+                    "median_seconds_to_sign": each.seconds,
+                    "basis": dict(each.basis),
+                }
+                for person, each in self.signers.items()
+            },
+            "unread": self.unread,
             "hit_rate": None,
         }
 
@@ -73,11 +111,16 @@ def read_holds(folder: Path) -> HoldLog:
         NothingMeasuredError: Nothing was ever held.
     """
     inner = folder / "log"
-    return count_holds(entry for _, entry in LogReader(inner if inner.is_dir() else folder))
+    log, beside = (inner, folder) if inner.is_dir() else (folder, folder.parent)
+    archive = beside / "archive" / "approvals"
+    return count_holds((entry for _, entry in LogReader(log)), archive=archive if archive.is_dir() else None)
 
 
-def count_holds(entries: Iterable[bytes]) -> HoldLog:
+def count_holds(entries: Iterable[bytes], *, archive: Path | None = None) -> HoldLog:
     """The same from entries, in the order of the log.
+
+    Args:
+        archive: The folder of what people signed, each file under its digest.
 
     Raises:
         ReviewError: An entry that this version can't read.
@@ -104,8 +147,11 @@ def count_holds(entries: Iterable[bytes]) -> HoldLog:
         if hold.state == APPROVED and hold.closed is not None
     ]
     clauses = sorted({clause for hold in holds.values() for clause in hold.clauses})
+    signers, unread = _signers(holds.values(), archive) if archive is not None else ({}, 0)
     return HoldLog(
         holds=len(holds),
+        signers=signers,
+        unread=unread,
         states=states,
         approved=count_rate(states[APPROVED], decided) if decided else None,
         seconds=median(waits) if waits else None,
@@ -120,7 +166,8 @@ def _take(entry: Mapping[str, Any], holds: dict[str, _Hold], asked: dict[tuple[s
         if entry["hold"] in holds:
             state = {"refused": REFUSED, "expired": EXPIRED}.get(entry["state"])
             if state is not None:
-                holds[entry["hold"]].close(state, datetime.fromisoformat(entry["at"]))
+                signed = [entry["statement"]] if entry.get("statement") else []
+                holds[entry["hold"]].close(state, datetime.fromisoformat(entry["at"]), signed)
         return
     if entry["kind"] != "decision":
         return
@@ -129,7 +176,7 @@ def _take(entry: Mapping[str, Any], holds: dict[str, _Hold], asked: dict[tuple[s
         holds.setdefault(entry["hold"], _Hold(clauses=tuple(entry["clauses"]), opened=at))
         asked[action] = entry["hold"]
     elif entry["outcome"] == "PERMIT" and entry.get("approvals") and action in asked:
-        holds[asked[action]].close(APPROVED, at)
+        holds[asked[action]].close(APPROVED, at, entry["approvals"])
 
 
 def _states(holds: Iterable[_Hold]) -> dict[str, int]:
@@ -137,3 +184,39 @@ def _states(holds: Iterable[_Hold]) -> dict[str, int]:
     for hold in holds:
         found[hold.state] += 1
     return found
+
+
+def _signers(holds: Iterable[_Hold], archive: Path) -> tuple[dict[str, Signer], int]:
+    said: dict[str, list[tuple[bool, float, str]]] = {}
+    unread = 0
+    for hold in holds:
+        for digest in hold.signed:
+            statement = _read(archive, digest)
+            if statement is None or not isinstance(statement.predicate.get("person"), str):
+                unread += 1
+                continue
+            waited = (statement.validity.valid_from - hold.opened).total_seconds()
+            approves = statement.predicate.get("decision") == "approve"
+            said.setdefault(statement.predicate["person"], []).append(
+                (approves, max(0.0, waited), str(statement.basis))
+            )
+    return {
+        person: Signer(
+            approved=sum(approves for approves, _, _ in words),
+            refused=sum(not approves for approves, _, _ in words),
+            seconds=median(waited for _, waited, _ in words),
+            basis=Counter(basis for _, _, basis in words),
+        )
+        for person, words in sorted(said.items())
+    }, unread
+
+
+def _read(archive: Path, digest: str) -> Statement | None:
+    """What a person signed; None where it is missing, or isn't what the log names."""
+    if not _DIGEST.fullmatch(digest):
+        return None
+    try:
+        found = parse_statement(parse_envelope((archive / f"{digest}.json").read_bytes().strip()).payload)
+    except (OSError, MalformedError, TrustError):
+        return None
+    return found if found.sha256 == digest else None
