@@ -9,10 +9,11 @@ from countermark.assay.strategies.strategy import Author, Cost, Strategy, Try
 from countermark.assay.worlds.scene import Scene
 
 PAIRS: Mapping[str, tuple[str, str]] = {
-    "own": ("northmark_duty_officer", "halden_reviewer"),
-    "careless-4": ("northmark_commander", "halden_reviewer"),
+    "careless-4": ("northmark_duty_officer", "halden_reviewer"),
+    "careless-5": ("northmark_commander", "halden_reviewer"),
 }
-"""System to two roles of two parties: each pair has one of its own, so that no third person's approval adds up with theirs."""
+"""System to two roles of two parties: each pair has one of its own, so that no third person's approval adds up with theirs,
+and so that what others left held there doesn't fill the desk."""
 
 
 def _tries(scene: Scene) -> tuple[Try, ...]:

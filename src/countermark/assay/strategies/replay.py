@@ -12,13 +12,8 @@ from countermark.assay.strategies.strategy import Author, Cost, Strategy, Try
 from countermark.assay.worlds.scene import Scene
 
 
-def approved_role(scene: Scene) -> str:
-    """The role whose request people decide on, each single one; `own` where no twin of the goal has such people."""
-    return "twin" if scene.decided else "own"
-
-
 def _tries(scene: Scene) -> tuple[Try, ...]:
-    role = approved_role(scene)
+    role = "twin" if scene.decided else "own"
     return (
         attempt(
             "same-bytes-again",

@@ -1,15 +1,14 @@
 """Runs the gateway, and rewrites its log between two uses of an approval that is good for one.
 
 What is asked is what `replay` asks. The first request passes with the people who decide on it; then the gateway is stopped,
-its log changed, and started again; the second request has no signature but the one that is used up. Where the first doesn't
-pass there is nothing to use twice, and the log stays as it is.
+its log changed, and started again; the second request has no signature but the one that is used up. Where a goal has no
+approval to use twice, the log is of no use: its own request is sent as it is.
 """
 
 from __future__ import annotations
 
 from countermark.assay.strategies.asking import ask, attempt
 from countermark.assay.strategies.asking import naive as naive_text
-from countermark.assay.strategies.replay import approved_role
 from countermark.assay.strategies.strategy import Author, Cost, Strategy, Try
 from countermark.assay.worlds.scene import Scene
 
@@ -19,9 +18,10 @@ gateway's own key. `countermark.stacks` makes them."""
 
 
 def _tries(scene: Scene) -> tuple[Try, ...]:
-    role = approved_role(scene)
-    twice = ask(scene, naive_text(scene), role=role)
-    return tuple(attempt(change, scene, twice, twice, roles=(role,), tamper=change) for change in CHANGES)
+    if not scene.decided:
+        return (attempt("nothing-to-use-twice", scene, ask(scene, naive_text(scene))),)
+    twice = ask(scene, naive_text(scene), role="twin")
+    return tuple(attempt(change, scene, twice, twice, roles=("twin",), tamper=change) for change in CHANGES)
 
 
 STRATEGY = Strategy(

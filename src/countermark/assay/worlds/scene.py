@@ -26,7 +26,7 @@ class Scene:
             assistant of the same site, with true papers. `consented`, `ordered`, `engaged`: systems of the same party that hold
             a true consent, order, engagement for something else. `desk-1` to `desk-4`: service desks. `similar`: a system whose
             true papers are those of similar work (its twin's kind of paper, on a basis about others). `spare` and
-            `careless-1` to `careless-4`: the same as `own`, once more each: what is put on file about one, or signed for it,
+            `careless-1` to `careless-5`: the same as `own`, once more each: what is put on file about one, or signed for it,
             serves no other try. Which of them there are is what the strategies of a campaign need (`world.py`).
         people: Role to the roles of people who sign what that system asks for where it is held, with its paper in hand.
         statements: What each of these holds that can be named in a header: role to the statement's digest.

@@ -26,7 +26,7 @@ SCALES = (1, 100, 1_000_000)
 PARTY = "northmark"
 _MAX_SLUG = 52
 """Characters of a workload's name after its party, without its role: the gateway takes 64 with it."""
-_COPIES = ("own", "spare", "careless-1", "careless-2", "careless-3", "careless-4")
+_COPIES = ("own", "spare", "careless-1", "careless-2", "careless-3", "careless-4", "careless-5")
 """Roles of the system that asks: each is a workload of its own, with the same papers and bases of its own."""
 _LIES: Mapping[str, Signed] = MappingProxyType({"lie-1": Signed.ONE, "lie-2": Signed.TWO})
 
