@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermark.assay.budget import by_budget
-from countermark.assay.outcomes import Outcomes, apparent, real
+from countermark.assay.outcomes import Epochs, Outcomes, Polarity, Reading, Row, apparent, collect, real
 from countermark.assay.rate import count_rate
 from countermark.assay.splits import Parted, by_author, parted, split
 from countermark.errors import NothingMeasuredError, OutcomesError, PooledError
@@ -16,6 +16,8 @@ from countermark.errors import NothingMeasuredError, OutcomesError, PooledError
 matrices = st.integers(1, 25).flatmap(
     lambda goals: st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=goals, max_size=goals)
 )
+READING = Reading(unit="goal", polarity=Polarity.TRUE_IS_BREACH, epochs=Epochs.ONE_ROW, errors="breach")
+KINDS = {"naive": "person", "reword": "automated"}
 COST = {"naive": 0, "reword": 0, "two keys": 2, "insider": 3, "never used": 9}
 
 
@@ -88,6 +90,11 @@ def test_authors_are_said_for_each_strategy_or_not_at_all() -> None:
         by_author(matrix([[True] * 4], authors=()))
     with pytest.raises(OutcomesError, match="author for each"):
         matrix([[True] * 4], authors=("person",))
+    rows = [Row(goal="g", strategy=each, verdict=False) for each in ("naive", "reword")]
+    found = collect(rows, READING, strategies=["naive", "reword"], naive="naive", authors=KINDS)
+    assert found.authors == ("person", "automated")
+    with pytest.raises(OutcomesError, match="none for `reword`"):
+        collect(rows, READING, strategies=["naive", "reword"], naive="naive", authors={"naive": "person"})
 
 
 @given(matrices)

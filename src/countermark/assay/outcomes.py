@@ -10,7 +10,7 @@ Rules, which hold for every source:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -182,17 +182,23 @@ def collect(
     strategies: Sequence[str],
     naive: str | None,
     goals: Sequence[str] = (),
+    authors: Mapping[str, str] | None = None,
 ) -> Outcomes:
     """Fill the matrix from rows, by the rules above.
 
     Args:
         strategies: All that were tried, in the order in which they appeared.
         goals: All that were to be tried; where left out, those that occur in the rows.
+        authors: Of each strategy, what kind of author it has; left out where nobody said.
 
     Raises:
-        OutcomesError: A second row where one is declared, or a strategy or goal that was not announced.
+        OutcomesError: A second row where one is declared, or a strategy or goal that was not announced; a strategy without
+            an author where others have one.
         NothingMeasuredError: No row.
     """
+    orphans = [each for each in strategies if authors is not None and each not in authors]
+    if orphans:
+        raise OutcomesError(f"expected an author for each strategy, got none for `{orphans[0]}`")
     seen: dict[tuple[str, str], list[bool | None]] = {}
     cluster: dict[str, tuple[str, ...]] = dict.fromkeys(goals, ())
     for row in rows:
@@ -227,6 +233,7 @@ def collect(
         naive=naive,
         clusters=tuple(cluster.values()) if all(cluster.values()) else (),
         assumed=tuple(assumed),
+        authors=() if authors is None else tuple(authors[each] for each in strategies),
     )
 
 
