@@ -133,14 +133,11 @@ async def _row(asker: Asker, stack: Stack, job: Job) -> CampaignRow:
             await stack.people.submit(attempt.submitted_by, statement_file)
     worst: Answer | None = None
     for number, ask in enumerate(attempt.asks):
-        if (
-            number
-            and attempt.tamper
-            and stack.runner is not None
-            and not await stack.runner.tamper(attempt.tamper)
-        ):
+        tampers = bool(number and attempt.tamper and worst is not None and worst.passed is Passed.WAITED)
+        if tampers and stack.runner is not None and not await stack.runner.tamper(attempt.tamper):
             worst = Answer(passed=Passed.STOPPED, why="the gateway does not start on a log that was changed")
             break
+        # who tampers wants an approval that was used up to count again: nobody signs a second time
         signs = () if number and attempt.tamper else attempt.signs
         answer = await _ask(asker, stack, ask, attempt, signs, job.effect)
         if worst is None or _badness(answer.passed) > _badness(worst.passed):
