@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from countermark.cli.own_bundle import Names, write_bundle
 from countermark.decision import Outcome
 from countermark.errors import BundleError
 from countermark.policy.bundle import Bundle, load_bundle, read_files
@@ -22,6 +24,7 @@ from countermark.policy.extend import (
     read_extension,
 )
 from countermark.policy.finding import Severity
+from countermark.policy.shipped import shipped_bundle
 from countermark.request import Action
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -135,3 +138,14 @@ def test_another_key_in_an_extension_is_refused(tmp_path: Path) -> None:
     path.write_text('name = "more"\nobserve = []\n')
     with pytest.raises(BundleError, match="expected an extension's"):
         read_extension(path)
+
+
+def test_a_folder_of_ones_own_can_start_from_it(tmp_path: Path) -> None:
+    """`bundle.from = "everyday"` in a charter gives the same clauses with the parties' names put in."""
+    names = Names(
+        user="acme", other="provider", upstream="http://127.0.0.1:8787", models=("m-7",), apis=("openai",)
+    )
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    made = write_bundle(shipped_bundle("everyday"), tmp_path / "bundle", names, now=now)
+    assert [clause.id for clause in made.clauses] == [clause.id for clause in load_bundle(EVERYDAY).clauses]
+    assert made.approvals == ("acme_duty_officer", "acme_commander", "provider_reviewer")
