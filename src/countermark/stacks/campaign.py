@@ -1,0 +1,149 @@
+"""A whole campaign of the assay on this machine: its plan, its stacks one after the other, its result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from countermark.assay.campaign.door import StackSpec
+from countermark.assay.campaign.journal import Journal
+from countermark.assay.campaign.matrix import NAIVE, Matrices
+from countermark.assay.campaign.plan import BUNDLE, SUPERVISORS, Plan, Reviewing, Term, standard_stacks
+from countermark.assay.campaign.result import find, result_document
+from countermark.assay.campaign.reviewed import reviewers
+from countermark.assay.campaign.rows import read_rows
+from countermark.assay.campaign.run import jobs_of, open_rows, run_stack
+from countermark.assay.report.campaign_page import render as render_page
+from countermark.assay.scenarios.load import OURS, load_scenarios
+from countermark.assay.strategies.known import STRATEGIES
+from countermark.assay.worlds.world import plan_world
+from countermark.policy.bundle import load_bundle
+from countermark.policy.shipped import shipped_bundle
+from countermark.stacks.running import running_stack
+from countermark.stacks.world import INDEX, load_world, make_world
+
+Tell = Callable[[int, int], None]
+"""`tell(done, whole)`: rows that are there, of all rows."""
+
+
+def make_plan(
+    scenario_folder: Path | None = None,
+    *,
+    seed: int = 1,
+    quick: bool = False,
+    reviewing: Reviewing | None = None,
+) -> Plan:
+    """The plan of a campaign: scenarios and strategies that ship, or a folder's scenarios.
+
+    Args:
+        quick: The four stacks and the controls only; nothing switched off or left out in turn.
+
+    Raises:
+        ScenarioError: A scenario file isn't what its format says.
+    """
+    scenarios = load_scenarios(scenario_folder, author=OURS if scenario_folder is None else "third party")
+    bundle = load_bundle(shipped_bundle(BUNDLE))
+    terms = tuple(
+        Term(
+            clause=clause.id,
+            title=clause.title,
+            red_line=clause.red_line,
+            forbids=any(policy.node.effect == "forbid" for policy in clause.policies),
+            changed_by=() if clause.instrument is None else tuple(clause.instrument.changed_by),
+        )
+        for clause in bundle.clauses
+    )
+    forbidding = tuple(each.clause for each in terms if each.forbids)
+    return Plan(
+        scenarios=scenarios,
+        strategies=STRATEGIES,
+        stacks=standard_stacks(scenarios, clauses=() if quick else forbidding, mechanisms=not quick),
+        seed=seed,
+        bundle_sha256=bundle.digest,
+        terms=terms,
+        reviewing=reviewing or Reviewing(),
+    )
+
+
+def run_campaign(
+    plan: Plan, folder: Path, *, side_by_side: int = 2, tell: Tell = lambda _done, _whole: None
+) -> Mapping[str, Any]:
+    """Register the plan, measure what is not measured yet, count it, sign and log the result.
+
+    Args:
+        folder: Of the result. A campaign of the same plan that was stopped goes on there.
+        side_by_side: Stacks that run at a time.
+
+    Raises:
+        CampaignError: The folder holds another campaign.
+        StackError: A stack did not start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder)
+    journal.register(plan.document(), now=_now())
+    measure(plan, folder, side_by_side=side_by_side, tell=tell)
+    return conclude(plan, folder, journal)
+
+
+def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
+    """Run what is not measured yet, stack by stack."""
+    place = folder / "world"
+    world_plan = plan_world(plan.scenarios, plan.strategies, seed=plan.seed, scales=plan.scales)
+    known = (place / INDEX).exists()
+    world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
+    goals, tasks = jobs_of(world.scenes, plan.strategies, naive=NAIVE)
+    jobs = [*goals, *tasks]
+    rows = open_rows(folder)
+    done = {spec.name: 0 for spec in plan.stacks}
+    whole = len(plan.stacks) * len(jobs)
+
+    def teller(name: str) -> Callable[[int], None]:
+        def told(count: int) -> None:
+            done[name] = count
+            tell(sum(done.values()), whole)
+
+        return told
+
+    def one(spec: StackSpec) -> None:
+        if all(job.key(spec.name) in rows for job in jobs):
+            teller(spec.name)(len(jobs))
+            return
+        with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
+            asyncio.run(run_stack(stack, jobs, rows, tell=teller(spec.name)))
+
+    try:
+        with ThreadPoolExecutor(side_by_side) as pool:
+            for finished in [pool.submit(one, spec) for spec in plan.stacks]:
+                finished.result()
+    finally:
+        rows.close()
+
+
+def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
+    """Count the rows, write `result.json` and `report.html`, sign and log them."""
+    matrices = Matrices(
+        plan.scenarios,
+        plan.strategies,
+        read_rows(folder / "rows.jsonl"),
+        simulated={SUPERVISORS: reviewers(plan)},
+    )
+    document = result_document(find(plan, matrices))
+    data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
+    (folder / "result.json").write_bytes(data)
+    (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")
+    journal.conclude(plan=plan.sha256, result=data, rows=(folder / "rows.jsonl").read_bytes(), now=_now())
+    return document
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
