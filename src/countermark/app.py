@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from countermark.attestation.envelope import read_lines
 from countermark.attestation.keys import PrivateKey
 from countermark.attestation.trust_root import TrustRoot, parse_trust_root
 from countermark.clock import Clock, format_time, system_clock
-from countermark.config import Settings, read_secret
+from countermark.config import Settings, SignalSettings, read_secret
 from countermark.errors import CountermarkError, LogError, SettingsError, StoreError
 from countermark.evidence.selectors import SelectorKeys
 from countermark.oversight.sealing import HoldKey
@@ -30,6 +30,7 @@ from countermark.pdp.expiring import ending_soon
 from countermark.pdp.on_file import StatementsOnFile, StatementStore
 from countermark.pdp.recovery import Recovered, recover
 from countermark.pdp.service import Service
+from countermark.pdp.signalled import Classifier, Watch
 from countermark.pdp.state import Store
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms, make_terms
@@ -49,6 +50,7 @@ from countermark.pep.upstream_client import AiohttpUpstreamClient, UpstreamClien
 from countermark.policy.approval import bundle_in_force
 from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.settings import Upstream
+from countermark.signals.sources import open_classifier
 from countermark.store.sqlite import SqliteStore
 from countermark.store.statement_folder import StatementFolder, write_durably
 from countermark.tlog.log import Log
@@ -183,16 +185,18 @@ class Gateway:
 
     async def _enter_changes(self) -> None:
         known = dict(self.recovered.filed)
+        changes: list[dict[str, str]] = []
         for filed in self.service.statements.all():
             if known.pop(filed.sha256, None) != filed.file_sha256:
                 self.files.keep(
                     self.settings.archive_folder / "statements" / f"{filed.file_sha256}.jsonl", filed.data
                 )
-                self.service.on_file_at = await self.service.record(
-                    {"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256}
-                )
-        for sha256 in known:
-            self.service.on_file_at = await self.service.record({"kind": "removed", "statement": sha256})
+                changes.append({"kind": "filed", "statement": filed.sha256, "file": filed.file_sha256})
+        changes += [{"kind": "removed", "statement": sha256} for sha256 in known]
+        if changes:
+            # handed in together, they are entered in this order, and the log syncs once for many of them
+            entered = await asyncio.gather(*(self.service.record(change) for change in changes))
+            self.service.on_file_at = entered[-1]
 
     async def _keep_house(self) -> None:
         """Once a second: sum up refusals, let holds expire, warn of evidence that is about to expire."""
@@ -239,6 +243,7 @@ class Gateway:
             if (summary := self.refusals.summary()) is not None:
                 await self.service.record(summary)
         await self.client.close()
+        await self.service.watch.close()
         await asyncio.to_thread(self.writer.close)
         self.store.close()
 
@@ -263,6 +268,7 @@ class Parts:
 
     Attributes:
         entries: Reads the log from its first entry: number and bytes.
+        classifiers: By what they look at; a signal without one is unknown.
         upstream_keys: API key per upstream of the bundle; None where it needs none.
     """
 
@@ -277,6 +283,26 @@ class Parts:
     hold_key: HoldKey
     digest_key: bytes
     selector_keys: SelectorKeys
+    classifiers: Mapping[str, Classifier] = field(default_factory=dict)
+
+
+def open_classifiers(settings: Settings, bundle: Bundle) -> Mapping[str, Classifier]:
+    """The classifiers whose signals clauses read, by what they look at; `SettingsError` where a key can't be read."""
+    read = bundle.signals_read.values()
+    own = {name: settings.signals.get(name, SignalSettings()) for name in bundle.signals}
+    return {
+        name: open_classifier(
+            terms.classifier,
+            threshold=terms.threshold,
+            sha256=terms.sha256,
+            model=terms.model,
+            server=own[name].server(),
+            template_file=own[name].template_file,
+            timeout_s=own[name].timeout_s,
+        )
+        for name, terms in bundle.signals.items()
+        if terms in read
+    }
 
 
 def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
@@ -324,6 +350,7 @@ def open_gateway(settings: Settings, *, clock: Clock = system_clock) -> Gateway:
         hold_key=HoldKey.load(keys / KEY_HOLD),
         digest_key=read_secret(keys / KEY_DIGEST),
         selector_keys=read_selector_keys(keys / SELECTOR_KEYS),
+        classifiers=open_classifiers(settings, terms.bundle),
     )
     return put_together(settings, parts, clock=clock)
 
@@ -367,6 +394,7 @@ def put_together(settings: Settings, parts: Parts, *, clock: Clock) -> Gateway:
         selector_keys=parts.selector_keys,
         digest_key=parts.digest_key,
         clock=clock,
+        watch=Watch(terms.bundle.signals_read, parts.classifiers),
         last_entry_at=recovered.last_at,
         on_file_at=recovered.filed_at,
     )

@@ -8,6 +8,7 @@ the bundle's, never where it is looser.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from countermark.errors import SettingsError
+from countermark.signals.server import Server
 
 SETTINGS_FILE = "settings.toml"
+CLASSIFIER_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +39,53 @@ class UpstreamSettings:
         Raises:
             SettingsError: The variable is unset, or the file can't be read or is readable by others.
         """
-        if self.key_env is not None:
-            value = os.environ.get(self.key_env)
-            if not value:
-                raise SettingsError(
-                    f"expected the upstream's key in the environment variable `{self.key_env}`"
-                )
-            return value
-        if self.key_file is not None:
-            try:
-                if self.key_file.stat().st_mode & 0o077:
-                    raise SettingsError(
-                        f"expected `{self.key_file}` to be readable by its owner only: chmod 600"
-                    )
-                return self.key_file.read_text().strip()
-            except OSError as error:
-                raise SettingsError(
-                    f"expected the upstream's key in `{self.key_file}`: {error.strerror}"
-                ) from error
-        return None
+        return _read_key(self.key_env, self.key_file, "the upstream's key")
+
+
+def _read_key(key_env: str | None, key_file: Path | None, what: str) -> str | None:
+    if key_env is not None:
+        value = os.environ.get(key_env)
+        if not value:
+            raise SettingsError(f"expected {what} in the environment variable `{key_env}`")
+        return value
+    if key_file is not None:
+        try:
+            if key_file.stat().st_mode & 0o077:
+                raise SettingsError(f"expected `{key_file}` to be readable by its owner only: chmod 600")
+            return key_file.read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"expected {what} in `{key_file}`: {error.strerror}") from error
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSettings:
+    """How this gateway reaches the server of a classifier. Which classifier, model and threshold the bundle says."""
+
+    url: str | None = None
+    """Address of the server, up to where its API's own paths begin (`https://guard.example/v1`)."""
+    key_env: str | None = None
+    """Name of the environment variable that holds the server's API key."""
+    key_file: Path | None = None
+    """File that holds the server's API key; mode 0600."""
+    ca_file: Path | None = None
+    """PEM file of certificate authorities to trust instead of the system's."""
+    template_file: Path | None = None
+    """For `chat-guard`: the template that the model is asked with, where it is not the one that comes with the package.
+    Its digest stands in the bundle."""
+    timeout_s: float = CLASSIFIER_TIMEOUT_S
+    """How long a classifier may take over one request; after that its signal is unknown."""
+
+    def server(self) -> Server | None:
+        """How to reach it, with its key; None where there is no `url`.
+
+        Raises:
+            SettingsError: The key can't be read, as in `UpstreamSettings.read_key`.
+        """
+        if self.url is None:
+            return None
+        key = _read_key(self.key_env, self.key_file, "the classifier's key")
+        return Server(url=self.url, key=key, ca_file=self.ca_file, timeout_s=self.timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +118,8 @@ class Settings:
     possession sign it. None takes the address and port that a connection came to, and no other `Host`."""
     upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
     """By the bundle's upstream name."""
+    signals: Mapping[str, SignalSettings] = field(default_factory=dict)
+    """By the bundle's name for what a classifier looks at (`content`)."""
 
     @property
     def trust_root_file(self) -> Path:
@@ -162,6 +195,34 @@ def _upstream(name: str, table: Any, folder: Path) -> UpstreamSettings:
     )
 
 
+def _signal(name: str, table: Any, folder: Path) -> SignalSettings:
+    where = f"[signals.{name}]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"expected `{where}` to be a table")
+    known = [each.name for each in fields(SignalSettings)]
+    if unknown := set(table) - set(known):
+        raise SettingsError(f"expected one of {', '.join(known)} in `{where}`, got `{sorted(unknown)[0]}`")
+    timeout_s = table.get("timeout_s", CLASSIFIER_TIMEOUT_S)
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= 600:
+        raise SettingsError(
+            f"expected `timeout_s` in `{where}` over 0 and up to 600 seconds, got `{timeout_s}`"
+        )
+    texts = {key: value for key, value in table.items() if key != "timeout_s"}
+    if not all(isinstance(value, str) for value in texts.values()):
+        raise SettingsError(f"expected texts in `{where}`")
+    if "url" in texts and not re.fullmatch(r"https?://[^\s?#@]{1,200}", texts["url"]):
+        raise SettingsError(
+            f"expected `url` in `{where}` like `https://guard.example/v1`, without user or query"
+        )
+    files = {key: folder / texts[key] for key in ("key_file", "ca_file", "template_file") if key in texts}
+    return SignalSettings(
+        url=texts["url"].rstrip("/") if "url" in texts else None,
+        key_env=texts.get("key_env"),
+        timeout_s=float(timeout_s),
+        **files,
+    )
+
+
 def read_settings(folder: Path) -> Settings:
     """Read `settings.toml` in the working folder; every field is optional, an unknown one is an error.
 
@@ -184,9 +245,14 @@ def read_settings(folder: Path) -> Settings:
                 raise SettingsError("expected `[upstreams.NAME]` tables")
             values["upstreams"] = {name: _upstream(name, sub, folder) for name, sub in content.items()}
             continue
+        if table == "signals":
+            if not isinstance(content, dict):
+                raise SettingsError("expected `[signals.NAME]` tables")
+            values["signals"] = {name: _signal(name, sub, folder) for name, sub in content.items()}
+            continue
         if table not in known or not isinstance(content, dict):
             raise SettingsError(
-                f"expected the tables gateway, limits, log and upstreams in `{path}`, got `{table}`"
+                f"expected the tables gateway, limits, log, upstreams and signals in `{path}`, got `{table}`"
             )
         for key, value in content.items():
             if key not in known[table]:
@@ -238,4 +304,10 @@ checkpoint_interval_s = 0.5   # seconds between signed checkpoints
 # [upstreams.provider]
 # key_env = "PROVIDER_API_KEY"     # or: key_file = "keys/provider.key" (mode 0600)
 # ca_file = "provider-ca.pem"
+
+# How to reach the server of a classifier that the bundle names; `offline-1` and `minilm-1` need none.
+# [signals.content]
+# url = "https://guard.example/v1"
+# key_env = "GUARD_API_KEY"        # or: key_file = "keys/guard.key" (mode 0600)
+# timeout_s = 5.0                  # seconds; after that the signal is unknown
 """

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final
 
-from countermark.app import App, Gateway, Parts, put_together
+from countermark.app import App, Gateway, Parts, open_classifiers, put_together
 from countermark.attestation.envelope import encode_envelope, encode_lines, sign_envelope
 from countermark.attestation.keys import PrivateKey
 from countermark.attestation.statement import make_countersignature, make_statement
@@ -37,6 +37,7 @@ from countermark.loopback.played import PlayedUpstream, call_app
 from countermark.oversight.approval import Verdict, make_approval
 from countermark.oversight.hold import parse_hold_file
 from countermark.oversight.sealing import HoldKey
+from countermark.pdp.signalled import Classifier
 from countermark.pdp.terms import make_terms
 from countermark.policy.approval import bundle_in_force, make_bundle_approval
 from countermark.policy.bundle import load_bundle
@@ -124,6 +125,7 @@ class Deployment:
         trust: Changes the trust root's content before the sides sign it (`spec/trust-root.md`).
         settings: Changed fields of `Settings`.
         starts: The clock's first time.
+        classifiers: In place of those that the bundle names, by what they look at.
     """
 
     def __init__(
@@ -134,8 +136,10 @@ class Deployment:
         trust: Callable[[dict[str, Any]], None] | None = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
         starts: datetime = STARTS,
+        classifiers: Mapping[str, Classifier] = MappingProxyType({}),
     ) -> None:
         self.now = starts
+        self._classifiers = classifiers
         self.people = {person: PrivateKey.generate() for person in PEOPLE}
         self.sides = {side: PrivateKey.generate() for side in ("halden", "northmark")}
         self.upstream = upstream or PlayedUpstream()
@@ -231,6 +235,7 @@ class Deployment:
             hold_key=self._hold_key,
             digest_key=self._digest_key,
             selector_keys=self.selector_keys,
+            classifiers=self._classifiers or open_classifiers(self._settings, self._bundle),
         )
         return put_together(self._settings, parts, clock=self.clock)
 

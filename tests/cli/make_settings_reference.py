@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark import config
-from countermark.config import Settings, UpstreamSettings
+from countermark.config import Settings, SignalSettings, UpstreamSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -74,12 +74,25 @@ def page() -> str:
         f"### `upstreams.NAME.{name}`\n\n{text} Default: none.\n"
         for name, text in docstrings("UpstreamSettings").items()
     ]
+    parts.append(
+        "## `[signals.NAME]`\n\nHow this gateway reaches the server of a classifier that the bundle names (`content`). Which "
+        "classifier, model and threshold counts stands in the bundle. Files are named from the working folder.\n"
+    )
+    defaults = {field.name: field.default for field in fields(SignalSettings)}
+    parts += [
+        f"### `signals.NAME.{name}`\n\n{text} Default: {_default(defaults[name])}.\n"
+        for name, text in docstrings("SignalSettings").items()
+    ]
     return "\n".join(parts)
 
 
 def documented() -> set[str]:
     """Every key that the page has a heading for."""
-    return {*keys(), *(f"upstreams.NAME.{field.name}" for field in fields(UpstreamSettings))}
+    return {
+        *keys(),
+        *(f"upstreams.NAME.{field.name}" for field in fields(UpstreamSettings)),
+        *(f"signals.NAME.{field.name}" for field in fields(SignalSettings)),
+    }
 
 
 if __name__ == "__main__":

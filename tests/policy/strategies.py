@@ -27,6 +27,7 @@ from countermark.policy.dialect import (
 )
 from countermark.policy.factlist import ACTIONS, LONG, load_factlist
 from countermark.policy.settings import Limits
+from countermark.policy.signals import SignalTerms
 
 ROLES = ("northmark_officer", "halden_reviewer")
 ENUMS = {"Purpose": ("office", "survey", "track")}
@@ -44,6 +45,10 @@ STATED = (
     "operator.binding",
     "observed.binding",
 )
+
+
+FLAGGED = "signal.content_flagged"
+SIGNALS = {"content": SignalTerms(classifier="offline-1", threshold=0.5, sha256="0" * 64, model="")}
 
 
 def _is(path: str) -> st.SearchStrategy[Is | Bounded]:
@@ -80,6 +85,7 @@ def _expr(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Expr]:
     )
 
 
+QUIET = st.just(Is(view="signal", name="content_flagged", values=("no",), type="YesNo", listed=False))
 STATED_LEAF = st.sampled_from(STATED).flatmap(_is)
 CLAIM_LEAF = st.sampled_from(CLAIMS).flatmap(_is)
 APPROVED = st.builds(Approved, role=st.sampled_from(ROLES), n=st.sampled_from([1, 2]))
@@ -89,6 +95,8 @@ SCOPE = st.one_of(
 )
 HELPS = _expr(st.one_of(STATED_LEAF, STATED_LEAF, APPROVED, APPROVED, ACTION))
 """What may stand in `permit … when` and `forbid … unless`."""
+LIFTS = _expr(st.one_of(STATED_LEAF, STATED_LEAF, APPROVED, QUIET, QUIET, ACTION))
+"""What may stand in `forbid … unless`: signals too, which no permit may read."""
 RESTRICTS = _expr(st.one_of(CLAIM_LEAF, CLAIM_LEAF, ACTION))
 """What may stand in `forbid … when`."""
 
@@ -107,7 +115,7 @@ def _forbid(draw: st.DrawFn) -> Rule:
     if draw(st.booleans()):
         conditions.append(Condition(kind="when", expr=draw(RESTRICTS)))
     if not conditions or draw(st.booleans()):
-        conditions.append(Condition(kind="unless", expr=draw(HELPS)))
+        conditions.append(Condition(kind="unless", expr=draw(LIFTS)))
     return Rule(id="", effect="forbid", actions=draw(SCOPE), conditions=tuple(conditions))
 
 
@@ -163,6 +171,7 @@ def bundle_of(clauses: list[Clause]) -> Bundle:
         clauses=tuple(clauses),
         views_read=frozenset[str]().union(*(views_read(p.node, FACTS) for c in clauses for p in c.policies)),
         files={},
+        signals=SIGNALS,
     )
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_fact_says_all_that_is_generated_from_it(name: str) -> None:
     """Type, views, unknown value and words for every value are there."""
     fact = FACTS.fact(name)
-    assert fact.group in ("claim", "statement", "gateway")
+    assert fact.group in ("claim", "statement", "gateway", "signal")
     assert fact.views == tuple(view for view in VIEWS if view in fact.views)
     assert fact.sentence.endswith(".")
     if fact.type == LONG:
@@ -41,6 +41,16 @@ def test_no_claim_is_read_at_a_level_that_permits() -> None:
             assert fact.views == ("claimed",)
         elif "claimed" in fact.views:
             assert fact.name == "consent"
+
+
+def test_signals_are_in_a_view_of_their_own() -> None:
+    """What a classifier says has no assurance level, and a quiet value that clauses may ask for."""
+    for fact in FACTS.facts.values():
+        assert (fact.group == "signal") is (fact.views == ("signal",)) is bool(fact.quiet)
+        assert "signal" not in fact.views or len(fact.views) == 1
+        if fact.quiet:
+            assert fact.quiet in FACTS.types[fact.type].values
+            assert fact.unknown == UNKNOWN
 
 
 def test_the_schema_of_everything_is_cedar() -> None:

@@ -137,6 +137,23 @@ TRAPS = {
         forbid(f'when {{ {PURPOSE} == Purpose::"survey" }}'),
         "hiding it would raise",
     ),
+    "a signal that permits": (
+        '@id("P-1") permit (principal, action, resource) when { context.countersigned.links == YesNo::"no" '
+        '&& context.signal.content_flagged == YesNo::"no" };',
+        "may restrict, never permit",
+    ),
+    "a signal in `when`, which a classifier that fails would switch off": (
+        forbid('when { context.signal.content_flagged == YesNo::"yes" }'),
+        "says nothing",
+    ),
+    "an alarm that lifts a forbid": (
+        forbid('unless { context.signal.content_flagged == YesNo::"yes" }'),
+        "expected the quiet value `no`",
+    ),
+    "any answer of a classifier that lifts a forbid": (
+        forbid('unless { [YesNo::"no", YesNo::"yes"].contains(context.signal.content_flagged) }'),
+        "expected the quiet value `no`",
+    ),
     "a claim that excuses": (forbid('unless { context.claimed.bulk_persons == YesNo::"no" }'), "no claim"),
     "a claim that permits": (
         '@id("RL-1") permit (principal, action, resource) when { context.claimed.consent == Scope::"inside" };',

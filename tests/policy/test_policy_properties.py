@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import APPROVALS, ROLES, bundles, facts_of, lowered, without_claims
+from strategies import APPROVALS, FLAGGED, ROLES, bundle_of, bundles, facts_of, lowered, without_claims
 
 from countermark.decision import Outcome
 from countermark.facts import FactValue
 from countermark.policy.bundle import Bundle
+from countermark.policy.dialect import views_read
 from countermark.policy.evaluate import Evaluator
 from countermark.policy.factlist import ACTIONS
 from countermark.policy.mutate import Point, applies, mutants, prove_no_change
@@ -92,6 +93,29 @@ def test_taking_an_approval_back_never_helps(
         for role, count in quorum.items():
             fewer = {**quorum, role: count - 1}
             assert not evaluator.evaluate(action, "northmark/w", "r", values, fewer).permitted
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases())
+def test_signals_only_restrict(case: tuple[Bundle, str, dict[str, FactValue], dict[str, int]]) -> None:
+    """Signal safety: decide(B, signal) <= decide(B without the policies that read signals); unknown == yes <= no."""
+    bundle, action, values, approvals = case
+    assume(FLAGGED in values)
+    without = bundle_of(
+        [
+            clause
+            for clause in bundle.clauses
+            if not any(FLAGGED in views_read(policy.node, bundle.facts) for policy in clause.policies)
+        ]
+    )
+    evaluator = Evaluator(bundle)
+    baseline = outcome(Evaluator(without), action, values, approvals)
+    by_value = {
+        value: outcome(evaluator, action, values | {FLAGGED: value}, approvals)
+        for value in ("unknown", "yes", "no")
+    }
+    assert all(each <= baseline for each in by_value.values())
+    assert by_value["unknown"] == by_value["yes"] <= by_value["no"]
 
 
 @settings(max_examples=60, deadline=None)

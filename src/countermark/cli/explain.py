@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from countermark.decision import Decision, Outcome
 from countermark.errors import MalformedError, SettingsError
 from countermark.evidence.appraise import Appraisal
 from countermark.evidence.observation import KnownCredential
-from countermark.facts import CONFLICT, MOST, UNKNOWN, Facts, Level, Support
+from countermark.facts import CONFLICT, LEVELS_BY_WORD, MOST, UNKNOWN, Facts, Level, Support
 from countermark.oversight.shown import fact_to_dict
 from countermark.oversight.words import plain
 from countermark.pdp.archive import Archive
@@ -106,7 +107,7 @@ def explain(
         )
         service = gateway.service
         now = service.now()
-        considered = service.consider(asked, now=now)
+        considered = service.consider(asyncio.run(service.seen_through(asked)), now=now)
         _say(
             Explained(
                 terms=service.terms,
@@ -324,7 +325,11 @@ def _facts(explained: Explained) -> Iterator[str]:
     for path, value in sorted(explained.facts.values.items()):
         view, _, name = path.partition(".")
         fact = explained.appraisal.facts.get(name)
-        level = next(each for each in Level if each.word == view)
+        level = LEVELS_BY_WORD.get(view)
+        if level is None:
+            terms = explained.terms.bundle.signals_read[name]
+            yield f"  the classifier {terms.classifier} says {path} = {value} (it may only restrict)"
+            continue
         heard = [
             each
             for each in (fact.support if fact is not None else ())

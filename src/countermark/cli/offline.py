@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from countermark.app import (
     SELECTOR_KEYS,
     Gateway,
     Parts,
+    open_classifiers,
     put_together,
     read_selector_keys,
     read_terms,
@@ -65,7 +66,7 @@ class _Beside:
 
 @contextmanager
 def offline_gateway(settings: Settings) -> Iterator[Gateway]:
-    """The gateway of a folder, to be asked.
+    """The gateway of a folder, to be asked. Classifiers behind a server are not: what they would say is unknown.
 
     Raises:
         SettingsError: Something is missing or unreadable; the message says what to do.
@@ -76,10 +77,11 @@ def offline_gateway(settings: Settings) -> Iterator[Gateway]:
     found = file or memory
     log = settings.log_folder
     try:
+        terms = read_terms(settings, now=system_clock().replace(microsecond=0))
         yield put_together(
             settings,
             Parts(
-                terms=read_terms(settings, now=system_clock().replace(microsecond=0)),
+                terms=terms,
                 log=MemoryLog(),
                 entries=lambda: LogReader(log).entries() if (log / CHECKPOINT).is_file() else (),
                 store=_Beside(
@@ -95,6 +97,7 @@ def offline_gateway(settings: Settings) -> Iterator[Gateway]:
                 hold_key=HoldKey.generate(),
                 digest_key=bytes(32),
                 selector_keys=read_selector_keys(settings.keys_folder / SELECTOR_KEYS),
+                classifiers=open_classifiers(replace(settings, signals={}), terms.bundle),
             ),
             clock=system_clock,
         )

@@ -120,5 +120,7 @@ def _facts(hold: Hold) -> list[str]:
 
 def _is_heard(level: Level, view: str) -> bool:
     """Whether a support of this level is behind the value in that view: claims in their own, else all from it up."""
-    asked = LEVELS_BY_WORD.get(view, Level.OBSERVED)
+    asked = LEVELS_BY_WORD.get(view)
+    if asked is None:
+        return False
     return level == asked if asked is Level.CLAIMED else level >= asked

@@ -10,6 +10,7 @@ from countermark.content.selectors import Selectors
 from countermark.decision import Decision
 from countermark.evidence.observation import KnownCredential
 from countermark.facts import FactValue
+from countermark.pdp.signalled import SignalSeen
 from countermark.request import Action
 
 
@@ -57,6 +58,8 @@ class Asked:
     not_carried: str | None = None
     selectors: Selectors | None = None
     """What was found in `texts`, where that was looked for beforehand; None: it will be."""
+    signals: tuple[SignalSeen, ...] | None = None
+    """What the bundle's classifiers said of `texts`; None: they have not been asked, and their facts are unknown."""
     parent: str | None = None
     """Decision id of the prompt whose answer holds this call."""
 

@@ -21,6 +21,7 @@ from countermark.evidence.standing import stand
 from countermark.facts import UNKNOWN, FactValue, Level
 from countermark.pdp.asked import Asked
 from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.signalled import SignalSeen, signals_record
 from countermark.pdp.terms import Terms, View
 from countermark.request import Action
 
@@ -91,6 +92,7 @@ class Gatherer:
             tuple(asked.claims.items()),
             len(asked.tools),
             len(asked.unread),
+            asked.signals,
         )
         known = self._known.get(key)
         if known is not None and known[0] is appraiser:
@@ -142,7 +144,7 @@ class Gatherer:
             observation=observation,
             record=observation_record(asked, observation, appraisal),
             purpose=best_word(appraisal, "purpose"),
-            values=view_values(appraisal, self._terms.views),
+            values=view_values(appraisal, self._terms.views, asked.signals or ()),
         )
 
 
@@ -177,15 +179,22 @@ def observation_record(asked: Asked, observation: Observation, appraisal: Apprai
         "persons": seen_record(observation.persons) if observation.persons.count else None,
         "addresses": len(observation.addresses),
         "relations": [relation_record(relation) for relation in appraisal.relations],
+        "signals": signals_record(asked.signals or ()),
     }
     record.update({key: value for key, value in optional.items() if value})
     return record
 
 
-def view_values(appraisal: Appraisal, views: Sequence[View]) -> dict[str, FactValue]:
+def view_values(
+    appraisal: Appraisal, views: Sequence[View], signals: Sequence[SignalSeen] = ()
+) -> dict[str, FactValue]:
     """Exactly the views that clauses read, each filled: with the appraised value, or with the unknown one."""
+    said = {signal.fact: signal.value for signal in signals}
     values: dict[str, FactValue] = {}
     for view in views:
+        if view.level is None:
+            values[view.path] = said.get(view.name, view.unknown)
+            continue
         fact = appraisal.facts.get(view.name)
         values[view.path] = view.unknown if fact is None else fact.values.get(view.level, view.unknown)
     return values

@@ -342,7 +342,9 @@ class _Search:
     def _in_reach(self, path: str) -> bool:
         """Whether some statement could give this view of the fact a value."""
         view, _, name = path.partition(".")
-        level = LEVELS_BY_WORD[view]
+        level = LEVELS_BY_WORD.get(view)
+        if level is None:
+            return False  # a signal: no statement changes what a classifier says
         if level is Level.CLAIMED or name not in KIND_OF_FACT or level > self._runner_level:
             return False
         if name == "binding":

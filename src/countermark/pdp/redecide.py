@@ -30,6 +30,7 @@ from countermark.pdp.decide import Judge, decide_approved, decide_whole
 from countermark.pdp.gather import Gatherer, best_word, view_values
 from countermark.pdp.on_file import StatementsOnFile
 from countermark.pdp.service import plain_values
+from countermark.pdp.signalled import SignalSeen, parse_signals, why_not_signalled
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms
 from countermark.request import Action
@@ -190,7 +191,8 @@ class _OneDecision:
         observation = self._observation(caller)
         appraisal = appraiser.appraise(observation)
         self._check_relations(appraiser, observation, appraisal)
-        values = view_values(appraisal, terms.views)
+        signals = self._signals()
+        values = view_values(appraisal, terms.views, signals)
         self._check_facts(plain_values(values))
         roles = terms.bundle.approvals
         possible = possible_approvers(terms.root, roles, caller.holders, workload=workload, now=now)
@@ -243,6 +245,17 @@ class _OneDecision:
             named=(*seen.get("named", ()), *seen.get("consents", ())),
             recorded=by_statement(relations),
         )
+
+    def _signals(self) -> tuple[SignalSeen, ...]:
+        """What classifiers said, as the entry holds it: of those that the bundle names, and true to its threshold."""
+        signals = parse_signals(self._seen.get("signals", {}))
+        read = self._terms.bundle.signals_read
+        for signal in signals:
+            if signal.fact not in read:
+                self._note("signals", signal.fact, "no clause reads it")
+            elif (why := why_not_signalled(signal, read[signal.fact])) is not None:
+                self._note("signals", f"{signal.fact} = {signal.value}", why)
+        return signals
 
     def _check_relations(self, appraiser: Appraiser, seen: Observation, appraisal: Appraisal) -> None:
         """Each order and engagement in force has its relation, and those to orders are what the digests say."""

@@ -2,7 +2,8 @@
 
 ```
 (0) who asks                 attestation, evidence      unknown caller: stop
-(1) what is known            evidence, content          facts, each required; "unknown" and "conflict" are values
+(1) what is known            evidence, content,         facts, each required; "unknown" and "conflict" are values;
+                             signals                    classifiers are asked only where a clause reads them
 (2) the decision             policy, pdp.decide         pure; an error counts as DENY; same input, same answer
 (3) the entry                tlog                       INVARIANT: durable before anything is released; approvals
                                                         consumed in the same step
@@ -34,9 +35,10 @@ from countermark.oversight.approval import possible_approvers
 from countermark.pdp.asked import Answered, Asked, new_id
 from countermark.pdp.decide import Judge, decide_approved, decide_whole
 from countermark.pdp.desk import Desk
-from countermark.pdp.gather import Gathered, Gatherer
+from countermark.pdp.gather import Gathered, Gatherer, opaque
 from countermark.pdp.missing import Way, smallest_missing
 from countermark.pdp.on_file import StatementsOnFile
+from countermark.pdp.signalled import Watch
 from countermark.pdp.suspensions import Suspensions
 from countermark.pdp.terms import Terms
 from countermark.request import Action
@@ -86,12 +88,14 @@ class Service:
         selector_keys: SelectorKeys,
         digest_key: bytes,
         clock: Clock,
+        watch: Watch | None = None,
         last_entry_at: datetime | None = None,
         on_file_at: int = 0,
     ) -> None:
         """Put the parts to work.
 
         Args:
+            watch: Asks the classifiers that the bundle names; without one, what they would say is unknown.
             last_entry_at: Time of the log's last entry, which `now` never runs behind.
             on_file_at: Number of the entry by which the statements on file last changed; decisions name it, so that
                 a replay knows what was in use while the next change was on its way into the log.
@@ -107,6 +111,7 @@ class Service:
         self._last = last_entry_at
         self.on_file_at = on_file_at
         self._searching = asyncio.Semaphore(1)
+        self.watch = watch or Watch(terms.bundle.signals_read, {})
         self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._settled: dict[int, Considered] = {}
         self._templates: dict[int, tuple[Considered, tuple[int | None, str], EntryTemplate]] = {}
@@ -214,6 +219,16 @@ class Service:
     def _dated(decision: Decision, gathered: Gathered) -> Decision:
         return replace(decision, valid_until=gathered.appraisal.valid_until)
 
+    async def seen_through(self, asked: Asked) -> Asked:
+        """What has to be looked at before `consider`: texts that are long, and what classifiers say of them."""
+        asked = await self.searched(asked)
+        if asked.signals is None and self.watch.reads:
+            seen = await self.watch.see(
+                asked.texts, unread=opaque(asked.unread) or asked.not_carried is not None
+            )
+            asked = replace(asked, signals=seen)
+        return asked
+
     async def searched(self, asked: Asked) -> Asked:
         """A long text is looked through beside the event loop, one at a time: one caller's list stops nobody else."""
         if asked.selectors is not None or not self.gatherer.is_long_search(asked, now=self.now()):
@@ -227,7 +242,7 @@ class Service:
         Raises:
             LogError: The entry is not known to be durable; nothing may be released.
         """
-        asked = await self.searched(asked)
+        asked = await self.seen_through(asked)
         now = self.now()
         considered = self.consider(asked, now=now)
         decision = considered.decision

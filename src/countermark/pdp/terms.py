@@ -15,10 +15,10 @@ from countermark.policy.evaluate import Evaluator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One `view.name` that the bundle's clauses read, taken apart once."""
+    """One `view.name` that the bundle's clauses read, taken apart once; `level` is None for a signal."""
 
     path: str
-    level: Level
+    level: Level | None
     name: str
     unknown: FactValue
 
@@ -29,7 +29,9 @@ def views_of(bundle: Bundle) -> tuple[View, ...]:
     for path in sorted(bundle.views_read):
         word, _, name = path.partition(".")
         made.append(
-            View(path=path, level=LEVELS_BY_WORD[word], name=name, unknown=bundle.facts.unknown_value(name))
+            View(
+                path=path, level=LEVELS_BY_WORD.get(word), name=name, unknown=bundle.facts.unknown_value(name)
+            )
         )
     return tuple(made)
 

@@ -330,7 +330,7 @@ class Api:
         if enforcer is None:
             raise MalformedError(f"expected `api` to be one of {sorted(self._enforcers)}, got `{api[:40]}`")
         asked, _ = enforcer.read(visitor.workload, headers, body)
-        considered = self._service.consider(await self._service.searched(asked), now=now)
+        considered = self._service.consider(await self._service.seen_through(asked), now=now)
         return considered_document(considered, self._service.missing(asked, considered, now))
 
     async def _suspend(self, body: bytes, now: datetime) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class CallDecider:
         except CredentialError as error:
             return self._no_decision(ErrorKind.UNAUTHENTICATED, "credential", str(error))
         prompt = replace(prompt, caller=caller)
-        asked = [await self._service.searched(self._ask_call(prompt, parent, call)) for call in calls]
+        asked = [await self._service.seen_through(self._ask_call(prompt, parent, call)) for call in calls]
         if len(asked) > 1:
             for each in asked:
                 considered = self._service.explain(each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from countermark.errors import BundleError, PolicyError
 from countermark.facts import FactValue
 from countermark.policy.clause import ROLE, Clause, ClausePolicy, parse_clause
 from countermark.policy.dialect import Rule, views_read
-from countermark.policy.factlist import FactList, load_factlist
+from countermark.policy.factlist import SIGNAL, FactList, load_factlist
 from countermark.policy.lint import DialectError, read_rule
 from countermark.policy.settings import (
     NAME,
@@ -37,6 +37,7 @@ from countermark.policy.settings import (
     read_selectors,
     read_upstreams,
 )
+from countermark.policy.signals import SIGNAL_OF_FACT, SignalTerms, read_signals
 from countermark.policy.table import Table, read_toml
 
 MAX_FILE_BYTES = 1 << 20
@@ -56,6 +57,7 @@ class Bundle:
         examples: Values by `view.name` that examples have unless they say otherwise.
         views_read: The `view.name` paths that clauses read: gathering fills exactly these.
         files: What each file holds, by path inside the bundle.
+        signals: The classifiers that clauses may read, by what they look at (`content`).
     """
 
     name: str
@@ -77,6 +79,7 @@ class Bundle:
     clauses: tuple[Clause, ...]
     views_read: frozenset[str]
     files: Mapping[str, bytes]
+    signals: Mapping[str, SignalTerms] = field(default_factory=dict)
 
     @property
     def policies(self) -> tuple[ClausePolicy, ...]:
@@ -87,6 +90,12 @@ class Bundle:
     def red_lines(self) -> frozenset[str]:
         """Ids of the clauses that are never only observed."""
         return frozenset(clause.id for clause in self.clauses if clause.red_line)
+
+    @property
+    def signals_read(self) -> Mapping[str, SignalTerms]:
+        """The classifiers behind the signals that clauses read, by fact; no other is ever asked."""
+        names = sorted(path.partition(".")[2] for path in self.views_read if path.startswith(f"{SIGNAL}."))
+        return MappingProxyType({name: self.signals[SIGNAL_OF_FACT[name]] for name in names})
 
     @property
     def approval_life(self) -> timedelta | None:
@@ -258,8 +267,17 @@ def parse_bundle(folder: Path) -> Bundle:
             *(views_read(policy.node, facts) for clause in clauses for policy in clause.policies)
         ),
         files=files,
+        signals=read_signals(table),
     )
     table.finish()
+    for path in sorted(bundle.views_read):
+        view, _, name = path.partition(".")
+        if view == SIGNAL and SIGNAL_OF_FACT[name] not in bundle.signals:
+            raise table.error(
+                "signals",
+                f"expected `[signals.{SIGNAL_OF_FACT[name]}]`: a clause reads `{path}`",
+                "name the classifier, its threshold and its digest (spec/bundle.md)",
+            )
     return bundle
 
 

@@ -14,13 +14,15 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from countermark.errors import PolicyError
-from countermark.facts import CONFLICT, LEVELS_BY_WORD, MOST, UNKNOWN, FactValue, Level
+from countermark.facts import CONFLICT, MOST, UNKNOWN, FactValue, Level
 
 LONG = "Long"
 """The one type that is not enumerated."""
 
-VIEWS: tuple[str, ...] = tuple(level.word for level in Level)
-"""`claimed`, `operator`, `countersigned`, `observed`: the records of the context, besides `approvals`."""
+SIGNAL = "signal"
+"""The view of what classifiers say. No assurance level: nothing in it ever permits."""
+VIEWS: tuple[str, ...] = (*(level.word for level in Level), SIGNAL)
+"""`claimed`, `operator`, `countersigned`, `observed`, `signal`: the records of the context, besides `approvals`."""
 
 CLAIMED = Level.CLAIMED.word
 ACTIONS: tuple[str, ...] = ("prompt", "release", "call")
@@ -56,13 +58,14 @@ class Fact:
     """One entry of the list.
 
     Attributes:
-        group: `claim`, `statement` or `gateway`.
+        group: `claim`, `statement`, `gateway` or `signal`.
         type: Name of a `FactType`, or `Long`.
         views: The views that hold it, from weak to strong.
         unknown: Its value where nothing is known.
         unit: Of a Long; empty otherwise.
         bound: Which side of a Long clauses may bound; None otherwise.
         by: Who computes it.
+        quiet: Of a signal, the value that clauses may ask for; empty otherwise.
         sentence: What it means.
         reads: How controlled English says that it has a value: by value, or under `*` with `{}` for the value.
     """
@@ -77,6 +80,7 @@ class Fact:
     by: str
     sentence: str
     reads: Mapping[str, str]
+    quiet: str = ""
 
     def say(self, value: str) -> str:
         """That the fact has this value, in words."""
@@ -112,7 +116,7 @@ class FactList:
             PolicyError: No such view or fact, or the fact is not in that view.
         """
         view, _, name = path.partition(".")
-        if view not in LEVELS_BY_WORD:
+        if view not in VIEWS:
             raise PolicyError(f"expected a view of {', '.join(VIEWS)}, got `{view:.60}`")
         fact = self.fact(name)
         if view not in fact.views:
@@ -193,6 +197,7 @@ def _read_fact(raw: Mapping[str, object]) -> Fact:
         bound=bound,
         by=str(raw["by"]),
         sentence=str(raw["sentence"]),
+        quiet=str(raw.get("quiet", "")),
         reads=MappingProxyType(dict(reads) if isinstance(reads, dict) else {"*": str(reads)}),
     )
 

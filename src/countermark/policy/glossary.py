@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from countermark.facts import MOST, Level
-from countermark.policy.factlist import LONG, Fact, FactList, load_factlist
+from countermark.policy.factlist import LONG, SIGNAL, Fact, FactList, load_factlist
 
 _GROUPS = {
     "claim": "What the caller says of himself. A claim may only restrict: it is read in `forbid … when` and nowhere else.",
@@ -17,6 +17,8 @@ _GROUPS = {
     "counts.",
     "gateway": "What the gateway sees itself. It counts as `observed` where the charter names the gateway's runner, else "
     "as `operator`.",
+    "signal": "What a classifier says of the content (docs/how-to/use-a-classifier.md). It may restrict and never permits: "
+    "clauses read it in `forbid … unless` alone, and ask for its quiet value.",
 }
 _VIEWS = {
     Level.CLAIMED: "the caller says so",
@@ -46,6 +48,8 @@ def _section(fact: Fact, facts: FactList) -> Iterator[str]:
     if fact.bound is not None:
         signs = "`<` or `<=`" if fact.bound == "upper" else "`>` or `>=`"
         yield f"- clauses bound it with {signs}"
+    if fact.quiet:
+        yield f"- clauses ask for `{fact.quiet}`"
     yield ""
 
 
@@ -63,6 +67,7 @@ def glossary(facts: FactList) -> str:
         "| view | whose word it listens to |",
         "| --- | --- |",
         *(f"| `{level.word}` | {said} |" for level, said in _VIEWS.items()),
+        f"| `{SIGNAL}` | the classifier that the bundle names; no assurance level |",
         "",
         "Beside the facts, `context.approvals.ROLE` counts the persons of a role who approved exactly this action.",
         "",

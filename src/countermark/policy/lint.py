@@ -31,7 +31,7 @@ from countermark.policy.dialect import (
     leaves,
     walk,
 )
-from countermark.policy.factlist import ACTIONS, CLAIMED, LONG, Bound, FactList
+from countermark.policy.factlist import ACTIONS, CLAIMED, LONG, SIGNAL, Bound, FactList
 
 _WORDS = {"less": "<", "less_eq": "<=", "greater": ">", "greater_eq": ">="}
 
@@ -292,13 +292,16 @@ class _Reader:
     # -- what may stand where ------------------------------------------------------------------------------------
 
     def place(self, effect: str, kind: str, expr: Expr) -> None:
-        """Claims only restrict, approvals and facts only help: so each has its places."""
+        """Claims and signals only restrict, approvals and facts only help: so each has its places."""
         where = f"{effect} … {kind}"
         if effect == "permit" and kind == "unless":
             self.refuse("expected a permit without `unless`", "say in a `forbid` what must not be", "unless")
             return
         for leaf in leaves(expr):
             if isinstance(leaf, IsAction):
+                continue
+            if isinstance(leaf, Is) and leaf.view == SIGNAL:
+                self.signal(effect, kind, leaf)
                 continue
             claim = isinstance(leaf, Is | Bounded) and leaf.view == CLAIMED
             restricts = effect == "forbid" and kind == "when"
@@ -315,6 +318,31 @@ class _Reader:
                     "ask for the good value in `unless { … }`",
                     _leaf_needle(leaf),
                 )
+
+    def signal(self, effect: str, kind: str, leaf: Is) -> None:
+        """A signal restricts, and silence of its classifier restricts as much: `forbid … unless` it is quiet."""
+        quiet = self.facts.fact(leaf.name).quiet
+        fix = f'write `forbid … unless {{ context.{SIGNAL}.{leaf.name} == {leaf.type}::"{quiet}" }}`'
+        if effect == "permit":
+            self.refuse(
+                f"expected no signal in `permit … {kind}`: a signal may restrict, never permit",
+                fix,
+                leaf.name,
+            )
+        elif kind == "when":
+            self.refuse(
+                f"expected no signal in `forbid … when`: where the classifier says nothing, `{leaf.name}` is unknown, and "
+                "would pass",
+                fix,
+                leaf.name,
+            )
+        elif leaf.values != (quiet,):
+            self.refuse(
+                f"expected the quiet value `{quiet}` of the signal `{leaf.name}`, got {', '.join(leaf.values)}: an alarm "
+                "must lift no forbid",
+                fix,
+                leaf.name,
+            )
 
 
 def _rests_on_fact(expr: Expr) -> bool:

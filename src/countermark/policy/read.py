@@ -28,6 +28,7 @@ _SAID = {
     "operator": "by at least one party's word,",
     "countersigned": "as countersigned,",
     "observed": "as seen by a gateway that the charter names,",
+    "signal": "by the classifier that the bundle names,",
 }
 _OPS = {"<": "fewer than {}", "<=": "at most {}", ">": "more than {}", ">=": "at least {}"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

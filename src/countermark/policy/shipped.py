@@ -1,4 +1,4 @@
-"""Where the bundles that come with the package lie: `red-lines`, `everyday`, `solo`, `all-lawful-uses`."""
+"""Where the bundles that come with the package lie: `red-lines`, `everyday`, `solo`, `all-lawful-uses`, `classifier-only`."""
 
 from __future__ import annotations
 

@@ -94,6 +94,17 @@ class Table:
             )
         return value
 
+    def share(self, key: str) -> float:
+        """A number over 0, up to 1."""
+        value = self._take(key, "0.5")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise self.error(
+                key,
+                f"expected `{self._named(key)}` over 0 and up to 1, got `{value!s:.60}`",
+                f"write `{key} = 0.5`",
+            )
+        return float(value)
+
     def flag(self, key: str) -> bool:
         """`true` or `false`."""
         value = self._take(key, "false")
