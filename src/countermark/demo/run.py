@@ -16,13 +16,15 @@ from typing import Any
 
 from countermark.app import log_origin, read_trust_root
 from countermark.client_auth import SignatureAuth
+from countermark.demo.beside import Beside, classified, refused, supervised
+from countermark.demo.clients import clients
+from countermark.demo.goals import measure_goals
 from countermark.demo.lawful import lawful_outcomes
 from countermark.demo.story import STORY, Asking, sweep
 from countermark.demo.told import Happened, Told
 from countermark.demo.world import MODEL, World, make_world
-from countermark.errors import CountermarkError, SettingsError
+from countermark.errors import CountermarkError
 from countermark.loopback.process import LoopbackProcess, loopback_process
-from countermark.loopback.refusal import REFUSAL
 from countermark.stacks.process import gateway_process
 from countermark.tlog.note import NoteKey
 from countermark.tlog.verify import verify_log
@@ -32,22 +34,6 @@ Say = Callable[[str], None]
 
 class DemoError(CountermarkError):
     """The story could not be told; what it says is what went wrong."""
-
-
-def clients() -> tuple[Any, Any]:
-    """The official client packages.
-
-    Raises:
-        SettingsError: They are not installed.
-    """
-    try:
-        import anthropic
-        import openai
-    except ImportError as error:
-        raise SettingsError(
-            "expected the packages `openai` and `anthropic`: pip install 'countermark[demo]'"
-        ) from error
-    return openai, anthropic
 
 
 class Teller:
@@ -239,25 +225,11 @@ def _happened(asking: Asking, outcome: str, reason: str, decision: str) -> Happe
     )
 
 
-def ask_refusing(address: str) -> dict[int, bool]:
-    """Column R: the same requests, straight to a model that refuses by wording."""
-    openai, _ = clients()
-    client = openai.OpenAI(api_key="none", base_url=f"{address}/v1", max_retries=0)
-    stopped: dict[int, bool] = {}
-    for asking in STORY:
-        bodies = [asking.body]
-        if asking.number == 11:
-            bodies = [
-                {"model": MODEL, "messages": [{"role": "user", "content": text}]} for _, text in sweep()
-            ]
-        stopped[asking.number] = any(
-            client.chat.completions.create(**body).choices[0].message.content == REFUSAL for body in bodies
-        )
-    return stopped
-
-
-def tell_story(folder: Path, *, say: Say = lambda _: None) -> Told:
+def tell_story(folder: Path, *, say: Say = lambda _: None, with_goals: bool = True) -> Told:
     """Tell the whole story in `folder`, which is left for looking around.
+
+    Args:
+        with_goals: Also run the assay on its own goals, for the line below the table and the page.
 
     Raises:
         DemoError: A reviewer could not sign.
@@ -281,20 +253,24 @@ def tell_story(folder: Path, *, say: Say = lambda _: None) -> Told:
                 say(f"request {asking.number} of {len(STORY)}: {asking.says}")
                 happened.append(teller.tell_sweep(asking) if asking.number == 11 else teller.tell(asking))
             other = teller.other_api()
-        say("the same twelve, straight to a model that refuses by wording")
-        refusal = ask_refusing(refusing.url)
         forwarded = _forwarded(model)
+        say("the same twelve, straight to a model that refuses by wording; then with a classifier before it")
+        stopped = refused(refusing.url)
+        classifier = classified(folder / "classifier", refusing.url)
+    beside = Beside(refusal=stopped, classifier=classifier, supervisors=supervised(classifier))
     say("what `all-lawful-uses` would have decided, and the log, verified offline")
     entries, one_sided = verify_told(world)
+    goals = measure_goals(folder / "assay", say=say) if with_goals else None
     return Told(
         folder=folder,
-        refusal=refusal,
+        beside=beside,
         happened=happened,
         lawful=lawful_outcomes(world, now=datetime.now(UTC).replace(microsecond=0)),
         anthropic_too=other,
         forwarded=forwarded,
         entries=entries,
         one_sided=one_sided,
+        goals=goals,
         seconds=time.monotonic() - started,
     )
 

@@ -46,6 +46,8 @@ class Asking:
         expected: What the gateway alone decides.
         clauses: The clauses that decide, where it does not permit at once.
         missed: It is misuse that is permitted in the end.
+        visible_in: Where it could be seen that it is misuse: in its words and data (`content`), in what surrounds it
+            (`context`), or in neither.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Asking:
     tools: Sequence[Mapping[str, Any]] = ()
     reviewers: tuple[str, ...] = ()
     missed: bool = False
+    visible_in: str = "context"
 
     @property
     def body(self) -> dict[str, Any]:
@@ -125,6 +128,7 @@ STORY: tuple[Asking, ...] = (
         claims={"bulk_persons": "yes"},
         expected="DENY",
         clauses=("RL-1",),
+        visible_in="content",
     ),
     Asking(
         number=3,
@@ -136,6 +140,7 @@ STORY: tuple[Asking, ...] = (
         claims={"bulk_persons": "no", "consent": "inside", "origin": "foreign"},
         expected="PERMIT",
         missed=True,
+        visible_in="neither",
     ),
     Asking(
         number=4,
@@ -220,6 +225,7 @@ STORY: tuple[Asking, ...] = (
         text="",
         expected="PERMIT",
         missed=True,
+        visible_in="neither",
     ),
     Asking(
         number=12,
@@ -232,6 +238,7 @@ STORY: tuple[Asking, ...] = (
         clauses=("RL-5",),
         reviewers=("ben", "ada"),
         missed=True,
+        visible_in="neither",
     ),
 )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from countermark.demo.beside import Beside
+from countermark.demo.goals import Goals
 from countermark.demo.story import Asking
 
 
@@ -51,8 +53,8 @@ class Told:
     """The whole story as it happened, for tests and for `--json`."""
 
     folder: Path
-    refusal: Mapping[int, bool]
-    """Request to whether the refusing model stopped it."""
+    beside: Beside
+    """What the other three columns stopped."""
     happened: Sequence[Happened]
     lawful: Mapping[int, str]
     """Request to what `all-lawful-uses` would have decided."""
@@ -60,17 +62,19 @@ class Told:
     forwarded: int
     entries: int
     one_sided: bool
+    goals: Goals | None
+    """The assay on its own goals; None where it was not run."""
     seconds: float
 
 
 def render(told: Told, *, width: int = 120) -> str:
     """The story as a table for a terminal of `width` columns, with what it means under it."""
-    says = max(30, min(62, width - 78))
-    head = f"{'#':>2}  {'the request says':<{says}}  {'R':<4}  {'M':<15}  {'all lawful uses':<15}  "
+    says = max(30, min(62, width - 90))
+    head = f"{'#':>2}  {'the request says':<{says}}  {'R':<4}  {'C':<4}  {'S':<4}  {'M':<15}  {'all lawful uses':<15}  "
     room = max(24, width - len(head))
     lines = [
-        "R = a model that refuses by wording. M = Countermark, the gateway alone.",
-        "C (+ classifier) and S (+ supervisors): not yet, they come with the assay.",
+        "R = a model that refuses by wording. C = and a classifier before it. S = and supervisors who read 5 % (simulated).",
+        "M = Countermark: the gateway alone, its provenance and counts still to come.",
         "",
         f"{head}why",
         "-" * width,
@@ -81,7 +85,7 @@ def render(told: Told, *, width: int = 120) -> str:
         why = textwrap.wrap(f"{clauses}{each.reason}", room) or [""]
         said = textwrap.wrap(asking.says, says)
         cells = [
-            f"{asking.number:>2}  {said[0]:<{says}}  {'stop' if told.refusal[asking.number] else 'pass':<4}  "
+            f"{asking.number:>2}  {said[0]:<{says}}  {_cells(told.beside, asking.number)}  "
             f"{_shown(each):<15}  {told.lawful[asking.number]:<15}  {why[0]}"
         ]
         for line in range(1, max(len(why), len(said))):
@@ -91,6 +95,10 @@ def render(told: Told, *, width: int = 120) -> str:
         lines.extend(cell.rstrip() for cell in cells)
     meaning = [piece for line in _meaning(told) for piece in (textwrap.wrap(line, width) or [""])]
     return "\n".join([*lines, "", *meaning])
+
+
+def _cells(beside: Beside, number: int) -> str:
+    return "  ".join(f"{'stop' if column[number] else 'pass':<4}" for column in beside.columns.values())
 
 
 def _shown(each: Happened) -> str:
@@ -111,15 +119,23 @@ def _meaning(told: Told) -> Iterator[str]:
         yield "12: this is what a lie costs now: two signatures and two approvals, all on record."
     misuse = [h for h in told.happened if h.asking.misuse]
     work = [h for h in told.happened if not h.asking.misuse]
-    refused = sum(told.refusal[h.asking.number] for h in misuse)
-    stopped_work = sum(told.refusal[h.asking.number] for h in work)
     waited = sum(h.waited for h in work)
     stopped, stopped_too = (sum(h.stopped for h in kind) for kind in (misuse, work))
-    yield (
-        f"12 shown   stopped misuse: refusal {refused}/{len(misuse)}, Countermark {stopped}/{len(misuse)}    "
-        f"work stopped: {stopped_work}/{len(work)}, {stopped_too}/{len(work)} ({waited} waited for people)"
+    others = [
+        [sum(column[h.asking.number] for h in kind) for column in told.beside.columns.values()]
+        for kind in (misuse, work)
+    ]
+    named = ", ".join(
+        f"{name} {count}/{len(misuse)}"
+        for name, count in zip((*told.beside.columns, "Countermark"), (*others[0], stopped), strict=True)
     )
-    yield "goals      not yet: the goals line and the page come with the assay"
+    freed = ", ".join(f"{count}/{len(work)}" for count in (*others[1], stopped_too))
+    yield f"12 shown   stopped misuse: {named}    work stopped: {freed} ({waited} waited for two people)"
+    if told.goals is None:
+        yield "goals      not measured: this telling left the assay out"
+    else:
+        yield f"goals      {told.goals.line}"
+        yield f"the page: {told.goals.page}"
     yield (
         "NOT COVERED: data that nobody recognises yet (3), what adds up over requests (11), signers and reviewers who see "
         "the same paper (12), text that a person or a machine acts on downstream; whoever holds the upstream key"
@@ -144,11 +160,14 @@ def to_document(told: Told) -> Mapping[str, Any]:
         "one_sided": told.one_sided,
         "forwarded": told.forwarded,
         "seconds": round(told.seconds, 1),
+        "goals": None if told.goals is None else told.goals.to_document(),
         "requests": [
             {
                 "number": each.asking.number,
                 "misuse": each.asking.misuse,
-                "refusal_stopped": told.refusal[each.asking.number],
+                "stopped_by": {
+                    name: column[each.asking.number] for name, column in told.beside.columns.items()
+                },
                 "first": each.first,
                 "final": each.final,
                 "clauses": each.clauses,
