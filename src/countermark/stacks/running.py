@@ -6,8 +6,11 @@ Only the addresses are new, and with them the bundle's digest, which the sides s
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +27,7 @@ from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.cast import GATEWAY
 from countermark.stacks.maker import approve_bundle
 from countermark.stacks.people import PlayedPeople
-from countermark.stacks.process import GatewayProcess
+from countermark.stacks.process import STOP_S, GatewayProcess
 from countermark.stacks.tampering import TamperingRunner, put_back
 from countermark.stacks.terms import derive_bundle
 from countermark.stacks.world import ROOT, ROOT_PERMIT, MadeWorld
@@ -70,6 +73,7 @@ def running_stack(spec: StackSpec, world: MadeWorld, folder: Path) -> Iterator[S
     with _model(spec, folder, *_model_arguments(spec, terms, world), "--key", key) as upstream:
         gateway = folder / "gateway"
         _make_folder(gateway, spec, terms, world, upstream)
+        _wait_until_free(gateway / "log" / "lock")
         process = GatewayProcess(gateway)
         process.start()
         try:
@@ -128,14 +132,20 @@ def _make_folder(gateway: Path, spec: StackSpec, terms: Bundle, world: MadeWorld
         key_file.write_text(world.upstream_key + "\n")
         statements = gateway / "statements"
         # the gateway replaces a file and never changes one, so that what the world holds stays as it is
-        shutil.copytree(world.folder / "statements", statements, copy_function=os.link)
+        shutil.copytree(world.folder / "statements", statements, copy_function=_link)
         shown = "unbound" if spec.off == "binding" else "bound"
-        shutil.copytree(world.folder / shown, statements, copy_function=os.link, dirs_exist_ok=True)
+        shutil.copytree(world.folder / shown, statements, copy_function=_link, dirs_exist_ok=True)
+        # a gateway keeps a copy by digest of what it found on file, each synced to disk; that the world has synced nothing
+        # is no loss, and 1,500 of them take many seconds
+        kept = gateway / "archive" / "statements"
+        kept.mkdir(parents=True)
+        for file in statements.iterdir():
+            _link(file, kept / f"{hashlib.sha256(file.read_bytes()).hexdigest()}.jsonl")
         root = ROOT_PERMIT if spec.checks_permit else ROOT
         shutil.copyfile(world.folder / root, gateway / ROOT)
         keys = "".join(UPSTREAM_KEY.format(upstream=upstream) for upstream in terms.upstreams)
         (gateway / "settings.toml").write_text(SETTINGS.format(gateway=GATEWAY) + keys)
-    put_back(gateway / "log")
+    put_back(gateway)
     bundle = gateway / "bundle"
     shutil.rmtree(bundle, ignore_errors=True)
     derive_bundle(
@@ -151,6 +161,28 @@ def _make_folder(gateway: Path, spec: StackSpec, terms: Bundle, world: MadeWorld
         )
     except CountermarkError as error:
         raise StackError(f"expected terms of `{spec.name}` that can be put in force: {error}") from error
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    """The same file under another name; a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _wait_until_free(lock: Path) -> None:
+    """A gateway whose campaign was killed a moment ago may still be stopping."""
+    deadline = time.monotonic() + STOP_S
+    while lock.exists():
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise StackError(f"expected `{lock}` free, another gateway runs on it") from error
+        time.sleep(0.05)
 
 
 def _check_ready(process: GatewayProcess) -> None:

@@ -1,20 +1,23 @@
-"""A runner who cheats: stops the gateway, changes its log, starts it again.
+"""A runner who cheats: stops the gateway, changes its log and its state, starts it again.
 
     drop-last-entry       the last entry taken out of the segments
     drop-approval-entry   the last decision that used approvals taken out; the last decision where none did
-    edit-entry            one byte of that entry changed
+    edit-entry            that entry changed
     rewrite-signed        that entry left out of a log that is written anew and signed with the gateway's key
     remove-log            the whole log thrown away
 
 The first three are what somebody can do who has the disk and not the key: the segments are written anew, chained as they
-should be, and checkpoint and tiles left as they were signed.
+should be, and checkpoint and tiles left as they were signed. With each of them the hold that was used last is opened again
+in the gateway's state, since whoever undoes the use of an approval would do both.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,8 +34,13 @@ from countermark.tlog.reader import LogReader
 from countermark.tlog.segment import FOLDER
 from countermark.tlog.writer import LogWriter
 
-_ASIDE: Final = "log.as-it-was"
+_ASIDE: Final = "as-it-was"
 _ANEW: Final = "log.anew"
+_STATE: Final = "state.sqlite*"
+_REOPEN: Final = """\
+UPDATE hold SET state = 'open', closed_us = NULL, sealed = x'00'
+WHERE number = (SELECT max(number) FROM hold WHERE state = 'used')
+"""
 
 Change = Callable[[Sequence[bytes]], list[bytes]]
 
@@ -48,10 +56,9 @@ def _without_approval(entries: Sequence[bytes]) -> list[bytes]:
 
 def _edited(entries: Sequence[bytes]) -> list[bytes]:
     at = _approved(entries)
-    # another outcome, still an entry that can be read
-    changed = entries[at].replace(b'"PERMIT"', b'"DENY"', 1)
-    if changed == entries[at]:
-        changed = entries[at].replace(b'"outcome"', b'"outcomE"', 1)
+    outcome = parse_entry(entries[at])["outcome"]
+    other = "PERMIT" if outcome == "DENY" else "DENY"
+    changed = entries[at].replace(f'"outcome":"{outcome}"'.encode(), f'"outcome":"{other}"'.encode(), 1)
     return [*entries[:at], changed, *entries[at + 1 :]]
 
 
@@ -68,17 +75,24 @@ def _approved(entries: Sequence[bytes]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tampering:
-    change: Change
+class Tampering:
+    """What is done to a log.
+
+    Attributes:
+        change: Entries before and after; None throws the log away.
+        signed: The gateway's key signs what it comes to.
+    """
+
+    change: Change | None
     signed: bool = False
 
 
-CHANGES: Final[Mapping[str, _Tampering | None]] = {
-    "drop-last-entry": _Tampering(change=_without_last),
-    "drop-approval-entry": _Tampering(change=_without_approval),
-    "edit-entry": _Tampering(change=_edited),
-    "rewrite-signed": _Tampering(change=_without_approval, signed=True),
-    "remove-log": None,
+CHANGES: Final[Mapping[str, Tampering]] = {
+    "drop-last-entry": Tampering(change=_without_last),
+    "drop-approval-entry": Tampering(change=_without_approval),
+    "edit-entry": Tampering(change=_edited),
+    "rewrite-signed": Tampering(change=_without_approval, signed=True),
+    "remove-log": Tampering(change=None),
 }
 
 
@@ -89,7 +103,7 @@ class TamperingRunner:
     process: GatewayProcess
 
     async def tamper(self, change: str) -> bool:
-        """Stop the gateway, change its log, start it again; False where it refuses to, and then the log is put back.
+        """Stop the gateway, change its log, start it again; False where it refuses to, and then all is put back.
 
         Raises:
             StackError: No such change, nothing to change, or the gateway does not start on its own log either.
@@ -98,50 +112,62 @@ class TamperingRunner:
             raise StackError(f"expected a change of {', '.join(CHANGES)}, got `{change[:40]}`")
         return await asyncio.to_thread(self._tamper, CHANGES[change])
 
-    def _tamper(self, tampering: _Tampering | None) -> bool:
-        log = self.process.folder / "log"
+    def _tamper(self, tampering: Tampering) -> bool:
+        folder = self.process.folder
         self.process.stop()
-        shutil.copytree(log, log.with_name(_ASIDE))
+        _set_aside(folder)
         try:
-            if tampering is None:
-                shutil.rmtree(log)
-            else:
-                _write_anew(self.process.folder, tampering)
+            _write_anew(folder, tampering)
+            _reopen(folder)
         except BaseException:
-            put_back(log)
+            put_back(folder)
             self.process.start()
             raise
         try:
             self.process.start()
         except StackError:
-            put_back(log)
+            put_back(folder)
             self.process.start()
             return False
-        shutil.rmtree(log.with_name(_ASIDE))
+        shutil.rmtree(folder / _ASIDE)
         return True
 
 
-def put_back(log: Path) -> None:
-    """Put a log back that was tampered with, where somebody stopped in between."""
-    aside = log.with_name(_ASIDE)
-    if aside.exists():
-        shutil.rmtree(log, ignore_errors=True)
-        aside.rename(log)
-    shutil.rmtree(log.with_name(_ANEW), ignore_errors=True)
+def _set_aside(folder: Path) -> None:
+    part = folder / f"{_ASIDE}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(folder / "log", part / "log")
+    for file in folder.glob(_STATE):
+        shutil.copy(file, part / file.name)
+    part.rename(folder / _ASIDE)  # whole, or not there
 
 
-def _write_anew(gateway: Path, tampering: _Tampering) -> None:
+def put_back(folder: Path) -> None:
+    """Put back what was set aside for tampering, also where somebody stopped in between."""
+    aside = folder / _ASIDE
+    shutil.rmtree(folder / _ANEW, ignore_errors=True)
+    if not aside.exists():
+        return
+    for file in folder.glob(_STATE):
+        file.unlink()
+    shutil.rmtree(folder / "log", ignore_errors=True)
+    shutil.copytree(aside, folder, dirs_exist_ok=True)
+    shutil.rmtree(aside)
+
+
+def _write_anew(gateway: Path, tampering: Tampering) -> None:
     log, anew = gateway / "log", gateway / _ANEW
+    if tampering.change is None:
+        shutil.rmtree(log)
+        return
     root = read_trust_root(gateway / "trust-root.json", now=system_clock())
     origin = log_origin(root, GATEWAY)
     key = PrivateKey.load(gateway / "keys" / KEY_GATEWAY) if tampering.signed else PrivateKey.generate()
-    entries = [data for _, data in LogReader(log).entries(unpublished=True)]
-    changed = tampering.change(entries)
-    with LogWriter(
-        anew, origin=origin, key=NoteSigner(name=origin, public=key.public.public, sign=key.sign)
-    ) as writer:
-        for entry in changed:
-            writer.submit(entry).result()
+    changed = tampering.change([data for _, data in LogReader(log).entries(unpublished=True)])
+    signer = NoteSigner(name=origin, public=key.public.public, sign=key.sign)
+    with LogWriter(anew, origin=origin, key=signer) as writer:
+        for written in [writer.submit(entry) for entry in changed]:
+            written.result()
     if tampering.signed:
         shutil.rmtree(log)
         anew.rename(log)
@@ -149,3 +175,8 @@ def _write_anew(gateway: Path, tampering: _Tampering) -> None:
     shutil.rmtree(log / FOLDER)
     (anew / FOLDER).rename(log / FOLDER)
     shutil.rmtree(anew)
+
+
+def _reopen(gateway: Path) -> None:
+    with closing(sqlite3.connect(gateway / "state.sqlite")) as database, database:
+        database.execute(_REOPEN)

@@ -46,7 +46,7 @@ from countermark.stacks.maker import BEFORE, LIFE, Maker, Places
 INDEX: Final = "world.json"
 ROOT: Final = "trust-root.json"
 ROOT_PERMIT: Final = "trust-root-permit.json"
-DIRECTIVE: Final[Mapping[str, Any]] = {"name": "directive D-7", "changed_by": ["northmark"]}
+ORDER: Final[Mapping[str, Any]] = {"name": "standing order", "changed_by": ["northmark"]}
 """What oversight statements lean on."""
 
 
@@ -55,7 +55,7 @@ class MadeWorld:
     """A world that is signed.
 
     Attributes:
-        scenes: Those of the plan, with the digests of what each role holds.
+        scenes: Those of the plan, with the digests of what each role holds, and dated.
         credentials: Workload's name to what it shows.
         unbound: The same, with API keys also for workloads that else sign their requests.
         people, sides: Who has which key.
@@ -198,7 +198,7 @@ def _make_workload(maker: Maker, planned: PlannedWorkload, folder: Path) -> dict
             continue
         alone = said != content and planned.signed is Signed.ONE
         seen = None if alone else "inspected" if kind == "deployment" else "document-seen"
-        instrument = DIRECTIVE if kind == "oversight" else None
+        instrument = ORDER if kind == "oversight" else None
         maker.put(kind, name, about, said, countersigned=seen, instrument=instrument)
     if not paper.key_bound:
         return {"api_key": maker.api_key(name)}

@@ -95,7 +95,9 @@ class StackSpec:
         bundle: Name of a shipped bundle that its gateway decides by; empty for none: callers reach the model.
         without: Clauses left out of the bundle.
         off: Mechanism that is switched off: `countersigning` (views lowered to one party's word), `people` (approvals
-            are taken as given: the forbid is left out where only people lift it), `claims`, `ties`, `binding`; empty for none.
+            are taken as given: the forbid is left out where only people lift it), `claims` (what a caller says against
+            himself forbids nothing), `binding` (nobody asks for a key, and workloads that have one show an API key); empty
+            for none. That the weaker of statement and tie counts is no clause: no bundle can switch it off, so it is none.
         supervisors: Simulated reviewers behind it.
         checks_permit: The upstream serves only what carries a PERMIT (`countermark.upstream`).
     """
