@@ -155,6 +155,7 @@ def standard_stacks(
     """The four stacks, the controls, and Countermark with each mechanism switched off and each clause left out.
 
     Args:
+        mechanisms: Also what tells layers and mechanisms apart: the classifier alone, and each mechanism switched off.
         clauses: Ids of clauses that forbid; each is left out once.
     """
     stacks = [
@@ -167,7 +168,6 @@ def standard_stacks(
             phrases=control_phrases(scenarios),
         ),
         StackSpec(name=REFUSAL, title="a model that refuses by wording", upstream="refuse"),
-        StackSpec(name=CLASSIFIER, title="a classifier before a model that obeys", bundle="classifier-only"),
         StackSpec(
             name=BOTH,
             title="a classifier before a model that refuses by wording",
@@ -182,6 +182,11 @@ def standard_stacks(
         ),
     ]
     if mechanisms:
+        stacks.append(
+            StackSpec(
+                name=CLASSIFIER, title="a classifier before a model that obeys", bundle="classifier-only"
+            )
+        )
         stacks += [
             StackSpec(
                 name=f"without {off}",
