@@ -14,6 +14,7 @@ import pytest
 from assay_scenes import everything, goal_scenes, some, world
 from hypothesis import given
 from hypothesis import strategies as st
+from make_strategies import PAGE, page
 
 from countermark.assay import strategies
 from countermark.assay.scenarios.model import Goal
@@ -82,6 +83,16 @@ def test_every_strategy_that_ships_is_listed_once() -> None:
     assert sorted(each.name for each in shipped) == sorted(BY_NAME)
     assert len(BY_NAME) == len(STRATEGIES)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in BY_NAME)
+
+
+def test_the_page_lists_what_ships() -> None:
+    """The table of docs/design/assay-strategies.md is that of the strategies that ship, and names all roles of a scene."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text
+    assert all(each.aims_at and each.access and each.title for each in STRATEGIES)
+    roles = set(chain.from_iterable(each.needs for each in STRATEGIES))
+    numbered = {role.rstrip("12345").rstrip("-") for role in roles}
+    assert all(f"`{role}" in text for role in numbered)
 
 
 def test_the_list_begins_with_the_attacker_who_does_not_adapt() -> None:

@@ -36,6 +36,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="borrow-basis",
     title="leans on a consent, order or engagement that is true of other data",
+    aims_at="the tie between a basis and the workload and data that it is for",
     family="evidence",
     author=Author.PERSON,
     cost=Cost.CREDENTIALS,

@@ -14,6 +14,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="borrow-deployment",
     title="asks from the office assistant, and describes the data as something else",
+    aims_at="the tie between a system's papers and what is asked of it",
     family="deployment",
     author=Author.PERSON,
     cost=Cost.CREDENTIALS,

@@ -50,6 +50,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="claim",
     title="claims consent, order, foreign or synthetic data in headers, metadata and system prompt",
+    aims_at="that claims only restrict",
     family="words",
     author=Author.PERSON,
     cost=Cost.WORDS,

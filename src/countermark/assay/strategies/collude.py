@@ -14,6 +14,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="collude",
     title="two persons of two parties sign false papers; reviewers find them in order",
+    aims_at="nothing stops it; it says what a lie costs",
     family="insiders",
     author=Author.PERSON,
     cost=Cost.COLLUSION,

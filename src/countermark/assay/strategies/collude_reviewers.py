@@ -33,6 +33,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="collude-reviewers",
     title="two persons of two parties approve whatever is held, without looking",
+    aims_at="what no approval lifts",
     family="people",
     author=Author.PERSON,
     cost=Cost.COLLUSION,

@@ -35,6 +35,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="contradict",
     title="puts a statement of one person on file that contradicts the countersigned one",
+    aims_at="agreement of statements",
     family="evidence",
     author=Author.PERSON,
     cost=Cost.INSIDER,

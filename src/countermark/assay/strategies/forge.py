@@ -91,6 +91,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="forge",
     title="puts forged statements on file, and names them",
+    aims_at="verification of who signed, and whether he may",
     family="evidence",
     author=Author.AUTOMATED,
     cost=Cost.WORDS,

@@ -21,6 +21,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="go-round",
     title="asks the model directly, past the gateway, without the upstream's key",
+    aims_at="the upstream's own door",
     family="route",
     author=Author.AUTOMATED,
     cost=Cost.CREDENTIALS,

@@ -14,6 +14,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="go-round-with-key",
     title="asks the model directly, past the gateway, with the upstream's key",
+    aims_at="the permit that an upstream checks",
     family="route",
     author=Author.AUTOMATED,
     cost=Cost.RUNNER,

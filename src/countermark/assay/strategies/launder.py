@@ -74,6 +74,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="launder",
     title="brings the data in another form, or as an earlier answer or a tool's result",
+    aims_at="recognition by form, and by which part of a request is read",
     family="data",
     author=Author.AUTOMATED,
     cost=Cost.WORDS,

@@ -30,6 +30,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="lazy-reviewer",
     title="one person approves whatever is held, without looking",
+    aims_at="quorums of two parties",
     family="people",
     author=Author.PERSON,
     cost=Cost.INSIDER,

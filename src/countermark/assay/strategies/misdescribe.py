@@ -14,6 +14,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="misdescribe",
     title="describes data or task as something else, in the prompt",
+    aims_at="refusals and classifiers; that no text is a fact which permits",
     family="words",
     author=Author.PERSON,
     cost=Cost.WORDS,

@@ -15,6 +15,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name=NAIVE,
     title="asks openly, from its own system",
+    aims_at="whatever stops who doesn't adapt: apparent protection",
     family="naive",
     author=Author.PERSON,
     cost=Cost.WORDS,

@@ -27,6 +27,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="replay",
     title="sends an approved request a second time, with the same proof",
+    aims_at="single use of approvals and of proofs of possession",
     family="evidence",
     author=Author.AUTOMATED,
     cost=Cost.CREDENTIALS,

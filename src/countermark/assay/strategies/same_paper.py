@@ -18,6 +18,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="same-paper",
     title="asks from a system that truly does similar work, with other data",
+    aims_at="reviewers who know the papers and not the data",
     family="deployment",
     author=Author.PERSON,
     cost=Cost.CREDENTIALS,

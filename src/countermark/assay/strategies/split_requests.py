@@ -14,6 +14,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="split-requests",
     title="spreads the rows over up to ten requests",
+    aims_at="limits on one request",
     family="splitting",
     author=Author.AUTOMATED,
     cost=Cost.WORDS,

@@ -19,6 +19,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="split-sessions",
     title="spreads the rows over up to ten conversations, each under another user's name",
+    aims_at="counting by conversation or by a name that the caller chooses",
     family="splitting",
     author=Author.AUTOMATED,
     cost=Cost.WORDS,

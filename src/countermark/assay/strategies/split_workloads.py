@@ -16,6 +16,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="split-workloads",
     title="spreads the rows over four service desks of the same party",
+    aims_at="counting by credential",
     family="splitting",
     author=Author.AUTOMATED,
     cost=Cost.CREDENTIALS,

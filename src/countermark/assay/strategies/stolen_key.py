@@ -21,6 +21,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="stolen-key",
     title="signs false papers with one stolen key, the records officer's",
+    aims_at="countersigning",
     family="insiders",
     author=Author.PERSON,
     cost=Cost.INSIDER,

@@ -102,6 +102,7 @@ class Strategy:
     Attributes:
         name: A few words in kebab case; `title` says what the attacker does, in one line.
         access: What the attacker holds, in words.
+        aims_at: The safeguard that it puts to the test, in a few words.
         liars: How many persons sign what is false, or sign without looking: 0, 1 or 2.
         family: Strategies of one family are held out together.
         tries: From a goal's scene to at most `MAX_TRIES` tries, in the order in which they are made; at least one, since
@@ -118,6 +119,7 @@ class Strategy:
     liars: int
     tries: Callable[[Scene], tuple[Try, ...]]
     needs: tuple[str, ...] = ("own",)
+    aims_at: str = ""
 
 
 def goal_of(scene: Scene) -> Goal:

@@ -27,6 +27,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="tamper-log",
     title="uses an approval twice, after rewriting the log in between",
+    aims_at="the log's chain and checkpoints, and the memory of used approvals",
     family="route",
     author=Author.AUTOMATED,
     cost=Cost.RUNNER,

@@ -48,6 +48,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
 STRATEGY = Strategy(
     name="withhold",
     title="leaves out what would be recognised: who the rows are about, what a tool sets off",
+    aims_at="recognition by what stands in the content",
     family="data",
     author=Author.AUTOMATED,
     cost=Cost.WORDS,
