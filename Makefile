@@ -47,4 +47,4 @@ lock: ## renew requirements/*.lock (needs uv)
 	@mkdir -p .make && touch $@
 
 clean:
-	rm -rf $(VENV) .make .venv-bench
+	rm -rf $(VENV) .make .venv-bench .venv-bench-assay

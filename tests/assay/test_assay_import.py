@@ -640,3 +640,17 @@ def test_written_by_and_format_can_be_said(tmp_path: Path) -> None:
     found = json.loads(names.output)["sources"][0]["safeguards"]
     assert [each["safeguard"] for each in found] == ["a", "b"]
     assert run(str(folder), "--safeguard", "a", "--safeguard", "b").exit_code == 2
+
+
+def test_goals_with_contradicting_clusters_are_taken_as_unrelated_and_said(tmp_path: Path) -> None:
+    """Samples of one goal in two categories: no cluster is used, and a remark says so."""
+    samples = [
+        logs.inspect_sample(
+            f"{i}{name}", 1, metadata={"goal": f"g{i}", "strategy": name, "category": f"{i}{name[: i % 2]}"}
+        )
+        for i in range(12)
+        for name in ("direct", "reworded")
+    ]
+    source = imported(logs.inspect_json(tmp_path / "log.json", samples), naive="direct", breach=["stopped=0"])
+    assert only(source).apparent.clustered is None
+    assert any("several clusters" in words for words in source.remarks)

@@ -9,7 +9,6 @@ Source: inspect_ai 0.3.285, `log/_log.py`, `event/_approval.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import IO, Any
@@ -26,7 +25,7 @@ from countermark.assay.imported.records import (
     lookup,
 )
 from countermark.assay.imported.rule import Rule, any_holds
-from countermark.assay.imported.stream import parse, walk
+from countermark.assay.imported.stream import Wanted, parse, pick, walk
 from countermark.assay.imported.zipped import members, open_zip
 from countermark.assay.outcomes import Epochs, Polarity, Reading
 from countermark.errors import ForeignLogError
@@ -45,9 +44,13 @@ CONVENTION = Convention(
     work="benign samples stopped; one of several epochs is enough",
 )
 _SAMPLES = ("samples",)
-_SKIPPED = ((("reductions",)), (("results",)), (("stats",)), (("plan",)))
+_SKIPPED = (("reductions",), ("results",), ("stats",), ("plan",))
 _STOPS = frozenset({"reject", "terminate"})
 _VALUES = 40
+_ALWAYS: Wanted = {
+    **dict.fromkeys(("id", "epoch", "metadata", "scores", "error", "invalidation"), b""),
+    "events": b'"approval"',
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +74,13 @@ def read_json(file: IO[bytes], into: Collected, options: Options) -> None:
         MalformedError: Not JSON, or over a limit.
     """
     run = _Run()
-    for path, value in walk(file, stream=_SAMPLES, max_bytes=options.limits.record_bytes, skip=_SKIPPED):
+    for path, value in walk(
+        file,
+        stream=_SAMPLES,
+        max_bytes=options.limits.record_bytes,
+        skip=_SKIPPED,
+        wanted=_wanted(options),
+    ):
         if path == _SAMPLES:
             _sample(value, run, into, options)
         else:
@@ -98,9 +107,18 @@ def read_eval(path: File, into: Collected, options: Options) -> None:
                 _head(key, value, run, options)
         if head != "header.json":
             run.status = "started"
+        wanted = _wanted(options)
         for _, data in members(archive, _is_sample, options.limits):
-            _sample(parse(data, max_bytes=options.limits.record_bytes), run, into, options)
+            sample = pick(data, wanted, max_bytes=options.limits.record_bytes)
+            _sample(sample, run, into, options)
     _finish(run, into, options)
+
+
+def _wanted(options: Options) -> Wanted:
+    """What is read of a sample; its events only where an approval is among them."""
+    rules = (*options.breach_when, *options.stopped_when, *options.benign_when)
+    paths = (*options.fields.values(), *(rule.path for rule in rules))
+    return {**{path.partition(".")[0]: b"" for path in paths}, **_ALWAYS}
 
 
 def _is_sample(name: str) -> bool:
@@ -292,11 +310,3 @@ def _missing(run: _Run, into: Collected) -> None:
         ] += len(absent)
     elif run.status != "success":
         into.notes[f"logs of status `{run.status}`: samples may be missing"] += 1
-
-
-def samples(path: File, limits_bytes: int) -> Iterator[Any]:
-    """The samples of a `.json` log, for benchmarks that compare with the tool's own reader."""
-    with path.open("rb") as file:
-        for at, value in walk(file, stream=_SAMPLES, max_bytes=limits_bytes, skip=_SKIPPED):
-            if at == _SAMPLES:
-                yield value

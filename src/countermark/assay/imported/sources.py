@@ -115,7 +115,14 @@ def _source(loaded: Loaded, choices: Choices) -> Source:
         comparisons=(*_compare(matrices), *twins),
         figures=(*figures, *_reached_alone(collected), *layer_figures(collected.attacks, collected.tasks)),
         unmeasured=_unmeasured(matrices, collected, naive),
-        remarks=(*remarks, *more, *_said(collected), *_unlike(matrices), *_labels(choices.labelled)),
+        remarks=(
+            *remarks,
+            *(f"{each.safeguard}: {words}" for each in matrices for words in each.remarks),
+            *more,
+            *_said(collected),
+            *_unlike(matrices),
+            *_labels(choices.labelled),
+        ),
         inputs=tuple(loaded.inputs),
     )
 
@@ -162,9 +169,16 @@ def _matrix(
 ) -> _Matrix:
     mine = [each for each in collected.attacks if each.safeguard == safeguard]
     used = {each.strategy for each in mine}
+    related = {(each.goal, each.cluster) for each in mine}
+    one_each = len(related) == len({goal for goal, _ in related})
     outcomes = collect(
         (
-            Row(goal=each.goal, strategy=each.strategy, verdict=each.verdict, cluster=each.cluster)
+            Row(
+                goal=each.goal,
+                strategy=each.strategy,
+                verdict=each.verdict,
+                cluster=each.cluster if one_each else (),
+            )
             for each in mine
         ),
         convention.reading,
@@ -172,6 +186,8 @@ def _matrix(
         naive=naive if naive in used else None,
     )
     work, remarks = _work([each for each in collected.tasks if each.safeguard == safeguard], convention)
+    if not one_each:
+        remarks = (*remarks, "goals that are named with several clusters: intervals take goals as unrelated")
     return _Matrix(safeguard=safeguard, outcomes=outcomes, work=work, remarks=remarks)
 
 
@@ -236,13 +252,10 @@ def _measure(each: _Matrix, labelled: Labelled | None) -> Measured | RealOnly:
     single = found.strategies[0] if len(found.strategies) == 1 else None
     judged = () if labelled is None else with_error(found, labelled, found.naive or single)
     if single is not None:
-        return replace(
-            measure_under(found, single, safeguard=each.safeguard, work=each.work, judged=judged),
-            remarks=each.remarks,
-        )
+        return measure_under(found, single, safeguard=each.safeguard, work=each.work, judged=judged)
     if found.naive is None:
         return measure_real(found, safeguard=each.safeguard, work=each.work, judged=judged)
-    return measure(found, safeguard=each.safeguard, work=each.work, judged=judged, remarks=each.remarks)
+    return measure(found, safeguard=each.safeguard, work=each.work, judged=judged)
 
 
 def _compare(matrices: Sequence[_Matrix]) -> tuple[Comparison, ...]:
