@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from assay_scenes import everything, goal_scenes, some, world
+from assay_scenes import MADE_AT, everything, goal_scenes, some, world
 from hypothesis import given
 from hypothesis import strategies as st
 from make_strategies import PAGE, page
@@ -20,7 +20,7 @@ from countermark.assay import strategies
 from countermark.assay.scenarios.model import Goal
 from countermark.assay.strategies import claim, collude_reviewers, launder, lazy_reviewer, tamper
 from countermark.assay.strategies.known import STRATEGIES
-from countermark.assay.strategies.statements import lies, stated
+from countermark.assay.strategies.statements import lies, outdated, stated
 from countermark.assay.strategies.strategy import (
     MAX_ASKS,
     MAX_TRIES,
@@ -375,6 +375,39 @@ def test_forged_statements_are_signed_by_nobody_who_may(which: str) -> None:
             assert counter.signatures
             assert not signers_of(statement, officers)
             assert not signers_of(counter, officers)
+
+
+@BOTH
+def test_what_is_brought_back_was_true_and_counts_no_more(which: str) -> None:
+    """Old statements bear both officers' signatures; each has lapsed, or is an older version of one that is on file."""
+    plan = world(which)
+    officers = {derive_key(plan.seed, f"person/{name}").public for name in ("dua", "abe")}
+    on_file = {basis.name for basis in plan.bases} | {each.name for each in plan.workloads}
+    for scene, _, attempt in tries(plan, "replay-statement"):
+        assert attempt.signs == scene.people["spare"]
+        for file in attempt.submits:
+            lines = [parse_envelope(line) for line in read_lines(file)]
+            statement = parse_statement(lines[0].payload)
+            assert set().union(*(signers_of(line, officers) for line in lines)) == officers
+            if attempt.name == "lapsed":
+                assert statement.validity.valid_until < MADE_AT
+            else:
+                assert statement.seq == 0
+                assert statement.subject.name in on_file
+
+
+def test_only_what_was_replaced_has_an_older_version() -> None:
+    """An order that named fewer later, ranges, a review that was dropped; not a consent that there never was."""
+    found = {
+        scene.id.partition("/")[2]: [said.kind for said in outdated(scene, "spare")]
+        for _, scene in goal_scenes(world())
+    }
+    assert found == {
+        "track": ["deployment", "legal-basis"],
+        "scan": ["engagement"],
+        "decide": ["oversight"],
+        "sweep": ["deployment", "purpose"],
+    }
 
 
 @BOTH

@@ -25,7 +25,7 @@ def _tries(scene: Scene) -> tuple[Try, ...]:
                 ask(scene, text, role="spare", headers=naming(made)),
                 roles=("spare",),
                 also=goal_of(scene).lie.people,
-                submits=tuple(signed_file(scene, statement, key) for statement in made),
+                submits=tuple(signed_file(statement, key) for statement in made),
                 submitted_by=SUBMITTER,
             )
         )

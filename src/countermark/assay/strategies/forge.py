@@ -33,13 +33,13 @@ def _by_stranger(scene: Scene, statement: Statement) -> bytes:
     seed = scene.seed
     maker, other = (derive_key(seed, name) for name in _STRANGERS)
     made = under_names(sign_envelope(statement.payload, maker), [RECORDS], seed)
-    counter = under_names(sign_envelope(countersigned(scene, statement).payload, other), [POLICY], seed)
+    counter = under_names(sign_envelope(countersigned(statement).payload, other), [POLICY], seed)
     return encode_lines([made, counter])
 
 
 def _by_asker(scene: Scene, statement: Statement) -> bytes:
     key = derive_key(scene.seed, f"workload/{workload(scene, 'spare')}")
-    return signed_file(scene, statement, key, key)
+    return signed_file(statement, key, key)
 
 
 def _transplanted(scene: Scene, statement: Statement) -> bytes:
@@ -47,7 +47,7 @@ def _transplanted(scene: Scene, statement: Statement) -> bytes:
     lines = []
     for name, signed, false in (
         (RECORDS, true, statement),
-        (POLICY, countersigned(scene, true), countersigned(scene, statement)),
+        (POLICY, countersigned(true), countersigned(statement)),
     ):
         genuine = sign_envelope(signed.payload, derive_key(scene.seed, name))
         lines.append(

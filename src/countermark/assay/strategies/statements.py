@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +56,35 @@ def lies(scene: Scene, role: str) -> tuple[Said, ...]:
         if basis not in held:
             found.append(_of_basis(name, basis, scene.seed))
     return tuple(found) or (false["purpose"],)
+
+
+def outdated(scene: Scene, role: str) -> tuple[Said, ...]:
+    """Of `lies`, what an older version of a paper could have said that is still on file in a newer one.
+
+    An order that once named everybody is the same order: it keeps its number.
+    """
+    name = workload(scene, role)
+    held = {said.kind for said in truths(scene, role)}
+    found = []
+    for said in lies(scene, role):
+        if said.kind in held:
+            found.append(said)
+            continue
+        kind = BasisType(next(key for key in said.descriptor if key != "party"))
+        identity = f"{name.partition('/')[2]}.{kind.value}"
+        if _has_basis(goal_of(scene).paper, kind):
+            descriptor = {kind.value: identity, "party": PARTY}
+            found.append(replace(said, name=f"{PARTY}/{identity}", descriptor=descriptor))
+    return tuple(found)
+
+
+def _has_basis(paper: Paper, kind: BasisType) -> bool:
+    held = {
+        BasisType.ORDER: paper.order,
+        BasisType.CONSENT: paper.consent,
+        BasisType.ENGAGEMENT: paper.engagement,
+    }
+    return held[kind] is not None
 
 
 def truths(scene: Scene, role: str) -> tuple[Said, ...]:
@@ -120,8 +149,8 @@ def _of_basis(workload_name: str, basis: Basis, seed: int) -> Said:
     )
 
 
-def stated(scene: Scene, said: Said, *, seq: int) -> Statement:
-    """The statement's payload, dated like the world's own.
+def stated(scene: Scene, said: Said, *, seq: int, ago: timedelta = timedelta()) -> Statement:
+    """The statement's payload, dated like the world's own, or so long before.
 
     Raises:
         CampaignError: The world isn't made yet, so nobody knows when its statements begin.
@@ -134,35 +163,31 @@ def stated(scene: Scene, said: Said, *, seq: int) -> Statement:
         said.descriptor,
         said.content,
         seq=seq,
-        valid_from=scene.made_at,
-        valid_until=scene.made_at + LIFE,
+        valid_from=scene.made_at - ago,
+        valid_until=scene.made_at - ago + LIFE,
         basis="inspected",
         interest="party",
         instrument=said.instrument,
     )
 
 
-def countersigned(scene: Scene, statement: Statement) -> Statement:
-    """The countersignature that a provider's policy officer would make."""
-    if scene.made_at is None:
-        raise CampaignError(f"expected a world that is made before statements in `{scene.id}` are forged")
+def countersigned(statement: Statement) -> Statement:
+    """The countersignature that a provider's policy officer would make, for as long as the statement lives."""
     return make_countersignature(
         statement,
         seq=1,
-        valid_from=scene.made_at,
-        valid_until=scene.made_at + LIFE,
+        valid_from=statement.validity.valid_from,
+        valid_until=statement.validity.valid_until,
         basis="document-seen",
         interest="none",
     )
 
 
-def signed_file(
-    scene: Scene, statement: Statement, maker: PrivateKey, other: PrivateKey | None = None
-) -> bytes:
+def signed_file(statement: Statement, maker: PrivateKey, other: PrivateKey | None = None) -> bytes:
     """A statement file: signed by its maker, and countersigned where there is another key."""
     lines = [sign_envelope(statement.payload, maker)]
     if other is not None:
-        lines.append(sign_envelope(countersigned(scene, statement).payload, other))
+        lines.append(sign_envelope(countersigned(statement).payload, other))
     return encode_lines(lines)
 
 
