@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from countermark.assay.extra import need_numbers
+from countermark.cli.assay_agentdojo import agentdojo
 from countermark.cli.assay_import import import_logs
 from countermark.cli.assay_report import compare, report
 from countermark.cli.assay_run import run
@@ -69,3 +70,4 @@ assay.add_command(import_logs)
 assay.add_command(run)
 assay.add_command(report)
 assay.add_command(compare)
+assay.add_command(agentdojo)
