@@ -1,14 +1,15 @@
 """A runner who cheats: stops the gateway, changes its log and its state, starts it again.
 
     drop-last-entry       the last entry taken out of the segments
-    drop-approval-entry   the last decision that used approvals taken out; the last decision where none did
-    edit-entry            that entry changed
-    rewrite-signed        that entry left out of a log that is written anew and signed with the gateway's key
+    drop-approval-entry   the last decisions that used approvals taken out; the last decision where none did
+    edit-entry            the last of these changed
+    rewrite-signed        these left out of a log that is written anew and signed with the gateway's key
     remove-log            the whole log thrown away
 
-The first three are what somebody can do who has the disk and not the key: the segments are written anew, chained as they
-should be, and checkpoint and tiles left as they were signed. With each of them the hold that was used last is opened again
-in the gateway's state, since whoever undoes the use of an approval would do both.
+How many uses of approvals are undone at once is said by who tampers: a gateway is stopped once for all of them. The first
+three are what somebody can do who has the disk and not the key: the segments are written anew, chained as they should be,
+and checkpoint and tiles left as they were signed. With each of them the holds that were used last are opened again in the
+gateway's state, since whoever undoes the use of an approval would do both.
 """
 
 from __future__ import annotations
@@ -39,31 +40,32 @@ _ANEW: Final = "log.anew"
 _STATE: Final = "state.sqlite*"
 _REOPEN: Final = """\
 UPDATE hold SET state = 'open', closed_us = NULL, sealed = x'00'
-WHERE number = (SELECT max(number) FROM hold WHERE state = 'used')
+WHERE number IN (SELECT number FROM hold WHERE state = 'used' ORDER BY number DESC LIMIT ?)
 """
 
-Change = Callable[[Sequence[bytes]], list[bytes]]
+Change = Callable[[Sequence[bytes], int], list[bytes]]
+"""Entries, and how many uses of approvals are to be undone."""
 
 
-def _without_last(entries: Sequence[bytes]) -> list[bytes]:
+def _without_last(entries: Sequence[bytes], uses: int) -> list[bytes]:
     return list(entries[:-1])
 
 
-def _without_approval(entries: Sequence[bytes]) -> list[bytes]:
-    at = _approved(entries)
-    return [*entries[:at], *entries[at + 1 :]]
+def _without_approvals(entries: Sequence[bytes], uses: int) -> list[bytes]:
+    gone = set(_approved(entries, uses))
+    return [entry for at, entry in enumerate(entries) if at not in gone]
 
 
-def _edited(entries: Sequence[bytes]) -> list[bytes]:
-    at = _approved(entries)
+def _edited(entries: Sequence[bytes], uses: int) -> list[bytes]:
+    at = _approved(entries, 1)[0]
     outcome = parse_entry(entries[at])["outcome"]
     other = "PERMIT" if outcome == "DENY" else "DENY"
     changed = entries[at].replace(f'"outcome":"{outcome}"'.encode(), f'"outcome":"{other}"'.encode(), 1)
     return [*entries[:at], changed, *entries[at + 1 :]]
 
 
-def _approved(entries: Sequence[bytes]) -> int:
-    """Number of the last decision that used approvals, else of the last decision."""
+def _approved(entries: Sequence[bytes], uses: int) -> list[int]:
+    """Numbers of the last decisions that used approvals, the latest first; where none did, of the last decision."""
     decisions = [
         (bool(entry.get("approvals")), at)
         for at, entry in enumerate(parse_entry(data) for data in entries)
@@ -71,7 +73,7 @@ def _approved(entries: Sequence[bytes]) -> int:
     ]
     if not decisions:
         raise StackError("expected a decision in the log to tamper with, got none")
-    return max(decisions)[1]
+    return [at for _, at in sorted(decisions, reverse=True)[:uses]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +91,9 @@ class Tampering:
 
 CHANGES: Final[Mapping[str, Tampering]] = {
     "drop-last-entry": Tampering(change=_without_last),
-    "drop-approval-entry": Tampering(change=_without_approval),
+    "drop-approval-entry": Tampering(change=_without_approvals),
     "edit-entry": Tampering(change=_edited),
-    "rewrite-signed": Tampering(change=_without_approval, signed=True),
+    "rewrite-signed": Tampering(change=_without_approvals, signed=True),
     "remove-log": Tampering(change=None),
 }
 
@@ -102,23 +104,26 @@ class TamperingRunner:
 
     process: GatewayProcess
 
-    async def tamper(self, change: str) -> bool:
+    async def tamper(self, change: str, *, uses: int = 1) -> bool:
         """Stop the gateway, change its log, start it again; False where it refuses to, and then all is put back.
+
+        Args:
+            uses: How many uses of approvals are undone, the latest ones.
 
         Raises:
             StackError: No such change, nothing to change, or the gateway does not start on its own log either.
         """
         if change not in CHANGES:
             raise StackError(f"expected a change of {', '.join(CHANGES)}, got `{change[:40]}`")
-        return await asyncio.to_thread(self._tamper, CHANGES[change])
+        return await asyncio.to_thread(self._tamper, CHANGES[change], uses)
 
-    def _tamper(self, tampering: Tampering) -> bool:
+    def _tamper(self, tampering: Tampering, uses: int) -> bool:
         folder = self.process.folder
         self.process.stop()
         _set_aside(folder)
         try:
-            _write_anew(folder, tampering)
-            _reopen(folder)
+            _write_anew(folder, tampering, uses)
+            _reopen(folder, uses)
         except BaseException:
             put_back(folder)
             self.process.start()
@@ -155,7 +160,7 @@ def put_back(folder: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _write_anew(gateway: Path, tampering: Tampering) -> None:
+def _write_anew(gateway: Path, tampering: Tampering, uses: int) -> None:
     log, anew = gateway / "log", gateway / _ANEW
     if tampering.change is None:
         shutil.rmtree(log)
@@ -163,7 +168,7 @@ def _write_anew(gateway: Path, tampering: Tampering) -> None:
     root = read_trust_root(gateway / "trust-root.json", now=system_clock())
     origin = log_origin(root, GATEWAY)
     key = PrivateKey.load(gateway / "keys" / KEY_GATEWAY) if tampering.signed else PrivateKey.generate()
-    changed = tampering.change([data for _, data in LogReader(log).entries(unpublished=True)])
+    changed = tampering.change([data for _, data in LogReader(log).entries(unpublished=True)], uses)
     signer = NoteSigner(name=origin, public=key.public.public, sign=key.sign)
     with LogWriter(anew, origin=origin, key=signer) as writer:
         for written in [writer.submit(entry) for entry in changed]:
@@ -177,6 +182,6 @@ def _write_anew(gateway: Path, tampering: Tampering) -> None:
     shutil.rmtree(anew)
 
 
-def _reopen(gateway: Path) -> None:
+def _reopen(gateway: Path, uses: int) -> None:
     with closing(sqlite3.connect(gateway / "state.sqlite")) as database, database:
-        database.execute(_REOPEN)
+        database.execute(_REOPEN, (uses,))

@@ -56,8 +56,12 @@ class People(Protocol):
 class Runner(Protocol):
     """Who runs the machine of a stack: for strategies of access level `Cost.RUNNER`."""
 
-    async def tamper(self, change: str) -> bool:
-        """Stop the gateway, change its log as `change` names it, start it again; False where it didn't start."""
+    async def tamper(self, change: str, *, uses: int = 1) -> bool:
+        """Stop the gateway, change its log as `change` names it, start it again; False where it didn't start.
+
+        Args:
+            uses: How many uses of approvals it is to forget, the latest ones.
+        """
         ...
 
 

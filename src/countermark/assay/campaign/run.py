@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ SIDE_BY_SIDE = 8
 """Goals that run at a time on one stack."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
     """One row to be: a try at a goal, or a task.
 
@@ -99,69 +99,114 @@ async def run_stack(
         asker = Asker(session, stack)
 
         async def do(job: Job) -> None:
+            write(job, await _try(asker, stack, job))
+
+        def write(job: Job, answer: Answer) -> None:
             nonlocal done
-            rows.append(await _row(asker, stack, job))
+            rows.append(_row(stack, job, answer))
             done += 1
             tell(done)
 
-        for phase in (0, 1, 2):
+        for phase in (0, 1):
             by_goal: dict[str, list[Job]] = {}
             for job in left:
                 if job.phase == phase:
                     by_goal.setdefault(job.scenario.partition("@")[0], []).append(job)
-            if phase == 2:  # the gateway is stopped in between: nothing may run beside it
-                for job in (job for mine in by_goal.values() for job in mine):
-                    await do(job)
-                continue
-            gate = asyncio.Semaphore(side_by_side)
-
-            async def in_turn(mine: list[Job], gate: asyncio.Semaphore = gate) -> None:
-                async with gate:
-                    for job in mine:
-                        await do(job)
-
-            async with asyncio.TaskGroup() as group:
-                for mine in by_goal.values():
-                    group.create_task(in_turn(mine))
+            await _side_by_side(do, by_goal.values(), side_by_side)
+        by_change: dict[str, list[Job]] = {}
+        for job in left:
+            if job.attempt.tamper:
+                by_change.setdefault(job.attempt.tamper, []).append(job)
+        for change, mine in by_change.items():
+            await _tamper(asker, stack, change, mine, write, side_by_side)
 
 
-async def _row(asker: Asker, stack: Stack, job: Job) -> CampaignRow:
+async def _side_by_side(
+    do: Callable[[Job], Awaitable[None]], groups: Iterable[Sequence[Job]], many: int
+) -> None:
+    """Each group in turn, so many groups at a time."""
+    gate = asyncio.Semaphore(many)
+
+    async def in_turn(mine: Sequence[Job]) -> None:
+        async with gate:
+            for job in mine:
+                await do(job)
+
+    async with asyncio.TaskGroup() as tasks:
+        for mine in groups:
+            tasks.create_task(in_turn(mine))
+
+
+async def _tamper(
+    asker: Asker,
+    stack: Stack,
+    change: str,
+    jobs: Sequence[Job],
+    write: Callable[[Job, Answer], None],
+    side_by_side: int,
+) -> None:
+    """All tries that need one change of the log: first requests, one stop and start of the gateway, second requests.
+
+    Only where the first one used an approval up is there anything to be had from the log; elsewhere it stands for the whole.
+    """
+    first: dict[Job, Answer] = {}
+
+    async def begin(job: Job) -> None:
+        first[job] = await _ask(asker, stack, job.attempt.asks[0], job.attempt, job.attempt.signs, job.effect)
+
+    await _side_by_side(begin, [[job] for job in jobs], side_by_side)
+    used = [job for job in jobs if first[job].passed is Passed.WAITED]
+    started = not used or stack.runner is None or await stack.runner.tamper(change, uses=len(used))
+
+    async def end(job: Job) -> None:
+        answer = first[job]
+        if job in used and not started:
+            answer = Answer(passed=Passed.STOPPED, why="the gateway does not start on a log that was changed")
+        elif answer.passed.through:
+            for ask in job.attempt.asks[1:]:  # nobody signs a second time
+                answer = _worse(answer, await _ask(asker, stack, ask, job.attempt, (), job.effect))
+        write(job, answer)
+
+    await _side_by_side(end, [[job] for job in jobs], side_by_side)
+
+
+async def _try(asker: Asker, stack: Stack, job: Job) -> Answer:
     """Make one try; the worst of its requests is what became of it."""
     attempt = job.attempt
     for statement_file in attempt.submits:
         if stack.people is not None:
             await stack.people.submit(attempt.submitted_by, statement_file)
     worst: Answer | None = None
-    for number, ask in enumerate(attempt.asks):
-        tampers = bool(number and attempt.tamper and worst is not None and worst.passed is Passed.WAITED)
-        if tampers and stack.runner is not None and not await stack.runner.tamper(attempt.tamper):
-            worst = Answer(passed=Passed.STOPPED, why="the gateway does not start on a log that was changed")
-            break
-        # who tampers wants an approval that was used up to count again: nobody signs a second time
-        signs = () if number and attempt.tamper else attempt.signs
-        answer = await _ask(asker, stack, ask, attempt, signs, job.effect)
-        if worst is None or _badness(answer.passed) > _badness(worst.passed):
-            worst = answer
+    for ask in attempt.asks:
+        answer = await _ask(asker, stack, ask, attempt, attempt.signs, job.effect)
+        worst = answer if worst is None else _worse(worst, answer)
         if not answer.passed.through:
             break
     if worst is None:
         raise CampaignError(f"expected a request in `{job.scenario} / {job.strategy} / {attempt.name}`")
+    return worst
+
+
+def _row(stack: Stack, job: Job, answer: Answer) -> CampaignRow:
     return CampaignRow(
         stack=stack.name,
         scenario=job.scenario,
         strategy=job.strategy,
-        attempt=attempt.name if job.strategy else "",
-        passed=worst.passed,
-        clauses=worst.clauses,
-        decision=worst.decision,
-        why=worst.why,
-        sha256=hashlib.sha256(attempt.asks[0].body).hexdigest(),
+        attempt=job.attempt.name if job.strategy else "",
+        passed=answer.passed,
+        clauses=answer.clauses,
+        decision=answer.decision,
+        why=answer.why,
+        sha256=hashlib.sha256(job.attempt.asks[0].body).hexdigest(),
     )
 
 
-def _badness(passed: Passed) -> int:
-    """For the attacker: any stop outweighs a failure, and that outweighs what came through."""
-    return [Passed.PASSED, Passed.WAITED, Passed.FAILED, Passed.HELD, Passed.STOPPED].index(passed)
+def _worse(one: Answer, other: Answer) -> Answer:
+    """Of two requests of a try the one that stands for both: any stop outweighs a failure, and that what came through."""
+    return max(one, other, key=lambda answer: _BADNESS.index(answer.passed))
+
+
+_BADNESS = (Passed.PASSED, Passed.WAITED, Passed.FAILED, Passed.HELD, Passed.STOPPED)
 
 
 async def _ask(
