@@ -87,10 +87,15 @@ class Paper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Data that a request carries: `n` rows of a table that the seed fills (`worlds/tables.py`)."""
+    """Data that a request carries: `n` rows of a table that the seed fills (`worlds/tables.py`).
+
+    Attributes:
+        of: What they are drawn for: scenarios that share it carry the same rows. The scenario itself where it is empty.
+    """
 
     table: str
     n: int
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

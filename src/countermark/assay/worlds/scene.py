@@ -82,4 +82,4 @@ def fill(rows: Rows | None, *, scenario: str, seed: int) -> tuple[tuple[Row, ...
     if rows is None:
         return (), 0
     shown = min(rows.n, INLINE_AT_MOST)
-    return make_rows(rows.table, shown, scenario=scenario, seed=seed), rows.n
+    return make_rows(rows.table, shown, scenario=rows.of or scenario, seed=seed), rows.n

@@ -32,7 +32,12 @@ _LIES: Mapping[str, Signed] = MappingProxyType({"lie-1": Signed.ONE, "lie-2": Si
 
 
 def plan_world(
-    scenarios: Scenarios, strategies: Iterable[Strategy], *, seed: int, scales: tuple[int, ...] = SCALES
+    scenarios: Scenarios,
+    strategies: Iterable[Strategy],
+    *,
+    seed: int,
+    scales: tuple[int, ...] = SCALES,
+    similar: Mapping[str, Paper] | None = None,
 ) -> WorldPlan:
     """Plan the world that these strategies meet these scenarios in.
 
@@ -40,9 +45,11 @@ def plan_world(
         strategies: A goal's scene has the roles that some of them need, and no other.
         seed: Of rows, keys, credentials and whoever else is named in a basis.
         scales: Numbers of persons at which a scaled goal is also asked for, openly and from its own system.
+        similar: Goal to the paper of the system that plays `similar`, where whoever wrote the goals said it; else it follows
+            from twins and tasks.
     """
     needs = frozenset(chain.from_iterable(strategy.needs for strategy in strategies)) | {"own"}
-    planner = _Planner(scenarios, needs=needs, seed=seed)
+    planner = _Planner(scenarios, needs=needs, seed=seed, similar=similar or {})
     for task in scenarios.tasks:
         planner.add_task(task)
     for goal in scenarios.goals:
@@ -57,8 +64,11 @@ def plan_world(
 class _Planner:
     """Collects scenes, workloads and bases; roles that are shared are made once, at the end, when all rows are known."""
 
-    def __init__(self, scenarios: Scenarios, *, needs: frozenset[str], seed: int) -> None:
+    def __init__(
+        self, scenarios: Scenarios, *, needs: frozenset[str], seed: int, similar: Mapping[str, Paper]
+    ) -> None:
         self.scenarios = scenarios
+        self.similar = similar
         self.needs = needs
         self.seed = seed
         self.twins = {task.twin_of: task for task in scenarios.tasks if task.twin_of}
@@ -98,7 +108,8 @@ class _Planner:
         twin = self.twins.get(goal.id)
         decided = twin is not None and twin.differs is Differs.DECISION and bool(twin.paper.people)
         if "similar" in self.needs:
-            paper = _about_others(systems.similar(goal, twin, self.scenarios.tasks))
+            chosen = self.similar.get(goal.id) or systems.similar(goal, twin, self.scenarios.tasks)
+            paper = _about_others(chosen)
             workloads["similar"] = self._workload(goal.id, "similar", paper, about)
             # where people decide each single effect, they look at the effect: a paper in order is no reason to sign it
             people["similar"] = () if decided else paper.people
