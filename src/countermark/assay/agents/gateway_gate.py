@@ -91,7 +91,9 @@ def encode_request(call: Call, known: Known, *, tools: Tools, model: str) -> byt
         }
         messages.append({"role": "assistant", "content": None, "tool_calls": [asked]})
         messages.append({"role": "tool", "tool_call_id": asked["id"], "content": _json(result)})
-    messages.append({"role": "user", "content": f"call {call.tool}({_json(call.arguments)})"})
+    # arguments may themselves hold what the played model would take for a call
+    arguments = _json(call.arguments).replace("call ", "\\u0063all ")
+    messages.append({"role": "user", "content": f"call {call.tool}({arguments})"})
     offered = [
         {"type": "function", "function": {"name": name, "description": said, "parameters": schema}}
         for name, (said, schema) in tools.items()
