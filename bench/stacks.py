@@ -116,21 +116,30 @@ def start_litellm(folder: Path, cores: Cores, mock: Stack, _: int = 1) -> Iterat
 
 
 @contextmanager
-def start_countermark(folder: Path, cores: Cores, mock: Stack, workloads: int = 1) -> Iterator[Stack]:
+def start_countermark(
+    folder: Path,
+    cores: Cores,
+    mock: Stack,
+    workloads: int = 1,
+    *,
+    name: str = "countermark",
+    bundle: Path | None = None,
+) -> Iterator[Stack]:
     """`countermark serve` with everything on: red-lines, two sides, signed statements, every decision durable.
 
     Args:
         workloads: How many ask in turn. One is the usual case, where a decision is remembered; with more than the
             memo holds, every request is decided afresh.
+        bundle: The red lines where it is None.
     """
-    gateway, keys = make_folder(folder / "world", f"http://127.0.0.1:{mock.port}", workloads)
-    port_file = folder / "countermark.port"
+    gateway, keys = make_folder(folder / name, f"http://127.0.0.1:{mock.port}", workloads, bundle=bundle)
+    port_file = folder / f"{name}.port"
     command = [sys.executable, "-m", "countermark", "serve", "--dir", str(gateway), "--port", "0"]
     command += ["--port-file", str(port_file)]
-    with _running("countermark", command, folder, cores.gateway) as process:
+    with _running(name, command, folder, cores.gateway) as process:
         port = _port(port_file, process)
         _wait_ready(f"http://127.0.0.1:{port}/readyz", process)
-        yield Stack(name="countermark", port=port, keys=keys, pid=process.pid)
+        yield Stack(name=name, port=port, keys=keys, pid=process.pid)
 
 
 STARTERS: Mapping[str, Callable[[Path, Cores, Stack, int], AbstractContextManager[Stack]]] = {

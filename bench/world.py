@@ -15,9 +15,15 @@ from countermark.demo.world import MODEL, World, make_world
 _LIFE = timedelta(days=28)
 
 
-def make_folder(folder: Path, upstream_url: str, workloads: int) -> tuple[Path, tuple[str, ...]]:
-    """Make a gateway's folder; returns it, and the API keys of `workloads` workloads that may do office work."""
-    world = make_world(folder, upstream_url=upstream_url)
+def make_folder(
+    folder: Path, upstream_url: str, workloads: int, *, bundle: Path | None = None
+) -> tuple[Path, tuple[str, ...]]:
+    """Make a gateway's folder; returns it, and the API keys of `workloads` workloads that may do office work.
+
+    Args:
+        bundle: The red lines where it is None.
+    """
+    world = make_world(folder, upstream_url=upstream_url, bundle=bundle)
     if workloads == 1:
         return world.gateway, (world.api_keys["office"],)
     begins = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)

@@ -109,3 +109,34 @@ def test_progress_is_told() -> None:
     )
     assert set(seen) == {"examples", "mutants"}
     assert all(done == total > 0 for done, total in seen.values())
+
+
+def _with_signal(target: Path, unless: str) -> Path:
+    shutil.copytree(POLICIES / "classifier-only", target)
+    clause = target / "clauses" / "CO-2.md"
+    text = clause.read_text()
+    assert text.count('context.signal.content_flagged == YesNo::"no"') == 1
+    clause.write_text(text.replace('context.signal.content_flagged == YesNo::"no"', unless))
+    return target
+
+
+def test_where_no_alarm_takes_the_place_of_a_fact_it_is_said(tmp_path: Path) -> None:
+    """Beside a signal a fact may lift the forbid; that it is not asked for where nothing is flagged is noted."""
+    quiet = 'context.signal.content_flagged == YesNo::"no"'
+    inside = 'context.countersigned.engagement == Scope::"inside"'
+    for number, unless in enumerate((f"{quiet} || {inside}", f"{quiet} }} unless {{ {inside}")):
+        findings = check_bundle(_with_signal(tmp_path / str(number), unless))
+        notes = [f for f in findings if f.severity is Severity.NOTE]
+        assert ["no alarm is no evidence" in f.message for f in notes] == [True], [str(f) for f in findings]
+        assert notes[0].file == "clauses/CO-2.md"
+    both = check_bundle(_with_signal(tmp_path / "and", f"{quiet} && {inside}"))
+    assert not [f for f in both if "no alarm" in f.message]
+
+
+def test_a_classifier_that_no_clause_reads_is_named(tmp_path: Path) -> None:
+    """It would never be asked."""
+    shutil.copytree(POLICIES / "classifier-only", tmp_path / "b")
+    (tmp_path / "b" / "clauses" / "CO-2.md").unlink()
+    findings = check_bundle(tmp_path / "b")
+    assert any("none is ever asked" in f.message for f in findings)
+    assert load_bundle(tmp_path / "b").signals_read == {}

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from make_offline import threshold_at
+from make_offline import held_out_figures, threshold_at
 from signals_corpus import digests, direct, neighbours, reworded, training
 from signals_fit import fit, folds, held_out, sigmoid
 
@@ -27,12 +27,14 @@ def main() -> None:
     x = np.array([encoder.vector(each.text) for each in texts], np.float64)
     y = np.array([float(each.harmful) for each in texts])
     scores = sigmoid(held_out(x, y, folds(len(y)), RIDGE))
+    threshold = threshold_at(scores[y == 0])
     weights, bias = fit(x, y, RIDGE)
     document = {
         "name": LOCAL,
-        "threshold": threshold_at(scores[y == 0]),
+        "threshold": threshold,
         "bias": round(bias, 4),
         "trained_on": digests(),
+        "held_out": held_out_figures(scores, y, threshold),
         "weights": [round(float(each), 4) for each in weights],
     }
     (DATA / f"{LOCAL}.json").write_text(json.dumps(document) + "\n")

@@ -57,3 +57,9 @@ def reworded() -> list[str]:
 def neighbours() -> list[str]:
     """30 benign requests on the same matters."""
     return [row["text"] for row in _lines("policy_benign.jsonl")]
+
+
+def answers(name: str) -> list[dict[str, str]]:
+    """Answers with their kind (`full`, `partial`, `none`): `answers`, or `answers_held_out`."""
+    data = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in data.splitlines()]

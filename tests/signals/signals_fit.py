@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Folds = npt.NDArray[np.int64]
 RIDGE = 1e-4
 STEPS = 60
 
@@ -46,7 +47,7 @@ def fit(x: Array, y: Array, ridge: float = RIDGE) -> tuple[Array, float]:
     return x.T @ point[:n], float(point[n])
 
 
-def folds(n: int, k: int = 10, seed: int = 1) -> npt.NDArray[np.int64]:
+def folds(n: int, k: int = 10, seed: int = 1) -> Folds:
     """Which fold each of `n` texts is in."""
     order = np.random.default_rng(seed).permutation(n)
     made = np.zeros(n, np.int64)
@@ -54,7 +55,7 @@ def folds(n: int, k: int = 10, seed: int = 1) -> npt.NDArray[np.int64]:
     return made
 
 
-def held_out(x: Array, y: Array, fold_of: npt.NDArray[np.int64], ridge: float = RIDGE) -> Array:
+def held_out(x: Array, y: Array, fold_of: Folds, ridge: float = RIDGE) -> Array:
     """The score of each text by a model that has not seen its fold; logits."""
     scores = np.zeros(len(y))
     for fold in np.unique(fold_of):

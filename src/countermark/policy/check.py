@@ -18,9 +18,10 @@ from countermark.errors import BundleError
 from countermark.facts import FactValue, Level
 from countermark.policy.bundle import Bundle, parse_bundle, read_files
 from countermark.policy.clause import Clause, ClausePolicy, Example, parse_clause
-from countermark.policy.dialect import Approved, Bounded, Is, Rule, leaves, write_rule
+from countermark.policy.dialect import AnyOf, Approved, Bounded, Is, Leaf, Rule, leaves, write_rule
 from countermark.policy.evaluate import Evaluator
 from countermark.policy.examples import Told, example_values, tell
+from countermark.policy.factlist import SIGNAL
 from countermark.policy.finding import Finding, Severity, finding_of
 from countermark.policy.lint import DialectError
 from countermark.policy.mutate import Mutant, mutants, prove_no_change
@@ -49,6 +50,7 @@ def check_bundle(folder: Path | str, progress: Progress = _silent) -> list[Findi
     if not _errors(findings):
         findings += _check_schema(bundle)
         findings += _one_word(bundle)
+        findings += _beside_signals(bundle)
     if not _errors(findings):
         checker = _ExampleCheck(bundle, progress)
         findings += checker.findings()
@@ -180,6 +182,52 @@ def _one_word(bundle: Bundle) -> list[Finding]:
                 )
             )
     return found
+
+
+def _beside_signals(bundle: Bundle) -> list[Finding]:
+    """Where the silence of an alarm takes the place of a fact; and classifiers that no clause reads."""
+    found: list[Finding] = []
+    for clause in bundle.clauses:
+        for policy in clause.policies:
+            lifts = [c.expr for c in bundle.rule(policy).conditions if c.kind == "unless"]
+            # several `unless` are alternatives, as the parts of one `||` are
+            ways = [way for expr in lifts for way in (expr.parts if isinstance(expr, AnyOf) else (expr,))]
+            quiet = [way for way in ways if any(_is_signal(leaf) for leaf in leaves(way))]
+            asked = sorted(
+                {
+                    f"`{leaf.view}.{leaf.name}`"
+                    for way in ways
+                    if way not in quiet
+                    for leaf in leaves(way)
+                    if isinstance(leaf, Is | Bounded)
+                }
+            )
+            if quiet and asked:
+                found.append(
+                    Finding(
+                        file=clause.file,
+                        line=policy.line,
+                        severity=Severity.NOTE,
+                        message=f"`{policy.id}`: where no alarm is raised, {', '.join(asked)} is not asked for: no alarm is "
+                        "no evidence",
+                        fix="if it must hold in any case, ask for it in a policy of its own",
+                    )
+                )
+    if bundle.signals and not bundle.signals_read:
+        found.append(
+            Finding(
+                file="bundle.toml",
+                line=1,
+                severity=Severity.NOTE,
+                message="no clause reads what the classifiers of `[signals]` say: none is ever asked",
+                fix="take them out, or write `forbid … unless { context.signal.… == … }`",
+            )
+        )
+    return found
+
+
+def _is_signal(leaf: Leaf) -> bool:
+    return isinstance(leaf, Is) and leaf.view == SIGNAL
 
 
 class _ExampleCheck:
