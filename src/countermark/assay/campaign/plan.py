@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from countermark.assay.campaign.door import StackSpec
-from countermark.assay.scenarios.model import Scenarios
+from countermark.assay.scenarios.model import Scenarios, Visible
 from countermark.assay.strategies.strategy import MAX_TRIES, Strategy
 from countermark.attestation.canonical import canonical_json
+from countermark.loopback.refusal import PHRASES as REFUSED
 
 SCALES = (1, 100, 1_000_000)
 BUNDLE = "everyday"
@@ -138,6 +139,15 @@ def versions() -> Mapping[str, str]:
     return found
 
 
+def refusal_phrases(scenarios: Scenarios) -> tuple[str, ...]:
+    """What the played model refuses by: its own public list, and whatever says openly that it is misuse.
+
+    That flatters it: no real model knows each plain wording. It still reads words only.
+    """
+    plain = [goal for goal in scenarios.goals if goal.visible_in is Visible.CONTENT]
+    return tuple(dict.fromkeys((*REFUSED, *control_phrases(replace(scenarios, goals=tuple(plain))))))
+
+
 def control_phrases(scenarios: Scenarios) -> tuple[str, ...]:
     """What the phrase filter refuses by: of each goal's naive wording the longest line without data."""
     return tuple(
@@ -167,11 +177,17 @@ def standard_stacks(
             upstream="refuse",
             phrases=control_phrases(scenarios),
         ),
-        StackSpec(name=REFUSAL, title="a model that refuses by wording", upstream="refuse"),
+        StackSpec(
+            name=REFUSAL,
+            title="a model that refuses what openly says that it is misuse",
+            upstream="refuse",
+            phrases=refusal_phrases(scenarios),
+        ),
         StackSpec(
             name=BOTH,
-            title="a classifier before a model that refuses by wording",
+            title="a classifier before a model that refuses what openly says that it is misuse",
             upstream="refuse",
+            phrases=refusal_phrases(scenarios),
             bundle="classifier-only",
         ),
         StackSpec(

@@ -40,7 +40,10 @@ LEVELS: tuple[int | str, ...] = (*LIARS, RUNNER)
 """Lying signers; and nobody lying, but whoever runs the gateway's machine attacks."""
 COLUMNS = (
     Column(
-        name="refusal", title="a model that refuses by wording", layers=(REFUSAL,), reads_content_only=True
+        name="refusal",
+        title="a model that refuses what openly says that it is misuse",
+        layers=(REFUSAL,),
+        reads_content_only=True,
     ),
     Column(name="+ classifier", title="and a classifier before it", layers=(BOTH,), reads_content_only=True),
     Column(name="+ supervisors", title="and supervisors who read a share of it", layers=(BOTH, SUPERVISORS)),
