@@ -82,7 +82,9 @@ def test_easier_goals_do_not_raise_real_unnoticed() -> None:
     assert found.higher
     assert not found.risen
     assert found.finding is not None
-    assert found.finding.startswith("other goals: ")
+    assert found.finding == (
+        "other goals: real went from 0.0 to 50.0 %, but not on the 10 goals that both runs have"
+    )
     assert found.attacker is Attacker.STRONGER
 
 
@@ -94,6 +96,29 @@ def test_a_stronger_attacker_is_named() -> None:
     assert found.finding is None
     both = compare(run(ALL_FALL, attempts=1), run(ALL_FALL, access=("text",)))
     assert both.attacker is Attacker.OTHER
+
+
+SAYS = {
+    "down": ([[False] * 4] * 4, [[True] * 4] * 4, "real: down, 0 gained, 4 lost of 4, p = 0.25"),
+    "as many, others": (
+        [[True] * 4, [False] * 4],
+        [[False] * 4, [True] * 4],
+        "real: as many, others, 1 gained, 1 lost of 2, p = 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAYS)
+def test_a_change_is_said_in_words(case: str) -> None:
+    """Which way, and how many goals changed either way."""
+    before, after, says = SAYS[case]
+    assert compare(run(before), run(after)).differences[0].says == says
+
+
+def test_three_are_named_and_the_rest_is_counted() -> None:
+    """Exactly three missing strategies are all named, and nothing more is said."""
+    after = run([[False]] * 10, strategies=("naive",))
+    assert compare(run(ALL_FALL), after).weaker == ("lacks strategies `insider`, `reword`, `split`",)
 
 
 @given(

@@ -74,6 +74,19 @@ def test_controls_that_score_otherwise_void_the_assay(case: str) -> None:
         found.need()
 
 
+def test_the_limits_themselves_are_allowed() -> None:
+    """A phrase filter with apparent 80 % and real 10 % is as known; the limits stand in what is known of it."""
+    found = score_controls(known(phrase_filter=control(16, 2, 0)))
+    assert found.void == ()
+    assert found.scored[2].known == "apparent at least 80 %, real at most 10 %"
+
+
+def test_controls_without_benign_tasks_say_nothing() -> None:
+    """No task, no false-stop rate: void, by name."""
+    bare = Controlled(outcomes=control(0, 0, 0).outcomes, work=np.array([], dtype=np.bool_))
+    assert "without the naive strategy or without benign tasks" in score_controls(known(no_op=bare)).void[0]
+
+
 def test_a_missing_benign_row_does_not_pass_for_deny_all() -> None:
     """Missing benign rows count as denials, which is just what deny-all expects; so they void it by themselves."""
     filled = control(GOALS, GOALS, TASKS)
@@ -85,3 +98,5 @@ def test_controls_run_on_the_goals_of_the_assay() -> None:
     """Other goals, or another set of strategies, are a reason."""
     other = control(5, 5, 0).outcomes.only(np.arange(GOALS) < 10)
     assert len(score_controls(known(), beside=other).void) == 3
+    fewer = control(5, 5, 0).outcomes.under({"naive"})
+    assert len(score_controls(known(), beside=fewer).void) == 3

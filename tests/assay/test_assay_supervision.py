@@ -100,7 +100,17 @@ def test_no_number_of_people_makes_up_for_what_they_do_not_recognise() -> None:
     assert expect(site(hit=0.97)).each.reviewers == 653
     rare = expect(site(prevalence=1e-9)).once
     assert rare.reviewers is None
-    assert "even if they saw every request" in rare.why_not
+    assert rare.why_not == "even if they saw every request, the chance would be 0.5 %"
+    assert expect(site(hit=0.95)).each.seen == 1
+
+
+def test_whole_numbers_of_people_are_not_rounded_up() -> None:
+    """3,000 cases at 150 each are 20 people; a case may take a whole day, and then each person has one."""
+    assert expect(site(seen=0.03)).now.reviewers == 20
+    assert expect(site(per_day=10, seen=0.5, seconds_per_case=18_000)).now.reviewers == 5
+    shown = expect(site()).to_document()["reviewers"]
+    assert shown["now"] == {"seen": 0.05, "reviewers": 34, "why_not": None}
+    assert shown["catch_each"]["why_not"] == "even of what they see, they recognise 60 %"
 
 
 def test_without_access_the_chance_is_nothing() -> None:

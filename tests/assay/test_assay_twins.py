@@ -85,7 +85,20 @@ def test_related_pairs_are_drawn_by_cluster() -> None:
     assert found.clustered is not None
     assert found.clustered.width > found.exact.width
     assert found.shown == found.clustered
+    assert found.clustered.low < found.value == 1 / 3 < found.clustered.high
+    assert found.at_least().low <= found.at_most().high
+    assert "one-sided lower" in found.at_least().method
+    assert "one-sided upper" in found.at_most().method
     assert pair(np.zeros(120, dtype=np.bool_), told, clusters[:1] * 120).clustered is None
+
+
+@pytest.mark.parametrize(("clusters", "drawn"), [(9, False), (10, True)])
+def test_ten_clusters_are_enough_to_be_drawn(clusters: int, drawn: bool) -> None:
+    """Nine are not, and the exact interval is shown alone, with its method."""
+    told = np.arange(90) % 3 == 0
+    found = pair(~told, told, tuple((f"c{i % clusters}",) for i in range(90)))
+    assert (found.clustered is not None) is drawn
+    assert found.exact.method == "Clopper-Pearson of both discordant counts"
 
 
 def test_a_side_that_was_not_measured_counts_against_the_safeguard() -> None:
@@ -129,5 +142,12 @@ def test_nothing_is_measured_on_no_twins() -> None:
         pair(np.array([True]), np.array([True, False]))
     with pytest.raises(OutcomesError, match="cluster"):
         make_twins({"a": (True, False)}, clusters={})
+    both = np.array([True, False])
+    for misuse, work in ((both, both[:1]), (both[:1], both)):
+        with pytest.raises(OutcomesError, match="both sides of 2 pairs"):
+            Twins(pairs=("a", "b"), misuse=misuse, work=work)
+    with pytest.raises(OutcomesError, match="cluster for each pair, got 1 for 2"):
+        Twins(pairs=("a", "b"), misuse=both, work=both, clusters=(("c",),))
+    assert Twins(pairs=("a", "b"), misuse=both, work=both, clusters=(("c",), ("c",))).clusters
     with pytest.raises(OutcomesError, match="once"):
         Twins(pairs=("a", "a"), misuse=np.array([True, True]), work=np.array([True, True]))
