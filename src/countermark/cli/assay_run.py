@@ -38,6 +38,11 @@ _DEFAULT_FOLDER = Path("assay")
     "--quick", is_flag=True, help="The four stacks and the controls only; nothing switched off in turn."
 )
 @click.option(
+    "--per-cluster",
+    type=click.IntRange(min=1),
+    help="Only so many goals of each cluster, for a first look: wider intervals.",
+)
+@click.option(
     "--side-by-side",
     default=2,
     show_default=True,
@@ -61,6 +66,7 @@ def run(
     folder: Path,
     seed: int,
     scenario_folder: Path | None,
+    per_cluster: int | None,
     side_by_side: int,
     requirements: tuple[str, ...],
     seen: float,
@@ -87,6 +93,7 @@ def run(
         scenario_folder,
         seed=seed,
         quick=quick,
+        per_cluster=per_cluster,
         reviewing=Reviewing(coverage=_share("--seen", seen), hit=_share("--hit", hit)),
     )
     with progress("requests of attackers and of people at work", quiet=as_json) as tell:

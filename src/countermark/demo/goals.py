@@ -10,6 +10,9 @@ from typing import Any
 from countermark.assay.extra import need_numbers
 from countermark.errors import CountermarkError
 
+PER_CLUSTER = 2
+"""Goals of each cluster: the story is to be told in about a minute. `countermark assay run` takes all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goals:
@@ -42,7 +45,7 @@ def measure_goals(folder: Path, *, say: Callable[[str], None] = lambda _: None) 
         return None
     from countermark.stacks.campaign import make_plan, run_campaign
 
-    plan = make_plan(quick=True)
+    plan = make_plan(quick=True, per_cluster=PER_CLUSTER)
     say(
         f"the assay: {len(plan.scenarios.goals)} goals, {len(plan.strategies)} strategies, {len(plan.stacks)} stacks; its plan "
         "goes into a log first"

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -38,16 +39,25 @@ class LoopbackProcess:
 
 
 @contextmanager
-def loopback_process(*arguments: str, python: Sequence[str] = (sys.executable,)) -> Iterator[LoopbackProcess]:
+def loopback_process(
+    *arguments: str, python: Sequence[str] = (sys.executable,), log: Path | None = None
+) -> Iterator[LoopbackProcess]:
     """Run `python -m countermark.loopback` with further `arguments` until the block ends.
 
     It also stops when this process dies, whatever the reason.
 
+    Args:
+        log: Where its own words are kept; standard error where it is None.
+
     Raises:
-        RuntimeError: It did not start; its own words are on standard error.
+        RuntimeError: It did not start; its own words are there.
     """
     command = [*python, "-m", "countermark.loopback", "--with-parent", *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    with ExitStack() as files:
+        words = None if log is None else files.enter_context(log.open("ab"))
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True
+        )
     try:
         assert process.stdout is not None  # noqa: S101 - asked for above
         url = process.stdout.readline().strip()

@@ -21,6 +21,7 @@ from countermark.assay.campaign.rows import read_rows
 from countermark.assay.campaign.run import jobs_of, open_rows, run_stack
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.scenarios.load import OURS, load_scenarios
+from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.world import plan_world
 from countermark.policy.bundle import load_bundle
@@ -37,17 +38,21 @@ def make_plan(
     *,
     seed: int = 1,
     quick: bool = False,
+    per_cluster: int | None = None,
     reviewing: Reviewing | None = None,
 ) -> Plan:
     """The plan of a campaign: scenarios and strategies that ship, or a folder's scenarios.
 
     Args:
         quick: The four stacks and the controls only; nothing switched off or left out in turn.
+        per_cluster: Only so many goals of each cluster.
 
     Raises:
         ScenarioError: A scenario file isn't what its format says.
     """
     scenarios = load_scenarios(scenario_folder, author=OURS if scenario_folder is None else "third party")
+    if per_cluster is not None:
+        scenarios = sample(scenarios, per_cluster)
     bundle = load_bundle(shipped_bundle(BUNDLE))
     terms = tuple(
         Term(

@@ -99,7 +99,7 @@ def _model(spec: StackSpec, folder: Path, *arguments: str) -> Iterator[str]:
         phrases.write_text("\n".join(spec.phrases) + "\n", encoding="utf-8")
         more = ["--phrases", str(phrases)]
     try:
-        started = loopback_process("--mode", spec.upstream, *more, *arguments)
+        started = loopback_process("--mode", spec.upstream, *more, *arguments, log=folder / "upstream.log")
         with started as model:
             yield model.url
     except RuntimeError as error:
