@@ -31,7 +31,7 @@ site = "persons-analysis"
 purpose = "track-persons"
 operations = ["locate", "link"]
 data_classes = ["persons"]
-persons_at_most = 500
+persons_at_most = 25
 basis = "order"
 order = "first"
 
@@ -41,7 +41,7 @@ site = "persons-analysis"
 purpose = "track-persons"
 operations = ["locate", "link"]
 data_classes = ["persons"]
-persons_at_most = 500
+persons_at_most = 25
 basis = "order"
 order = "all"
 people = ["northmark_duty_officer", "halden_reviewer"]
