@@ -654,3 +654,34 @@ def test_goals_with_contradicting_clusters_are_taken_as_unrelated_and_said(tmp_p
     source = imported(logs.inspect_json(tmp_path / "log.json", samples), naive="direct", breach=["stopped=0"])
     assert only(source).apparent.clustered is None
     assert any("several clusters" in words for words in source.remarks)
+
+
+def test_an_odd_decision_of_a_layer_stopped_nothing(tmp_path: Path) -> None:
+    """What is no word is no rejection; found by fuzzing, where it was an exception that isn't ours."""
+    events = [{**logs.approval("gate", ""), "decision": []}]
+    samples = [logs.inspect_sample("one", 1, events=events)]
+    source = imported(logs.inspect_json(tmp_path / "log.json", samples), breach=["stopped=0"])
+    assert [(rate.k, rate.n) for name, rate in source.figures if "layer gate" in name] == [(0, 1)]
+
+
+def test_the_page_of_an_import_shows_layers_and_what_is_not_measured(tmp_path: Path) -> None:
+    """A safeguard without a naive strategy has a row with a dash; twins and layers stand in the notes; it is well formed."""
+    logs.write(tmp_path / "jbb" / "a.json", logs.jbb_artifact("A", "m", [True, False]))
+    logs.write(tmp_path / "jbb" / "b.json", logs.jbb_artifact("B", "m", [False, False]))
+    samples = [
+        logs.inspect_sample(
+            f"p{i}-{side}", int(side == "misuse"), metadata={"twin": f"p{i}", "benign": side == "work"},
+            events=[logs.approval("gate", "reject" if side == "misuse" else "approve")],
+        )
+        for i in range(3) for side in ("misuse", "work")
+    ]  # fmt: skip
+    log = logs.inspect_json(tmp_path / "log.json", samples)
+    page = tmp_path / "page.html"
+    done = run(str(tmp_path / "jbb"), str(log), "--breach-when", "stopped=0", "--html", str(page))
+    assert done.exit_code == 0, done.output
+    shown = page.read_text()
+    assert '<th scope="row">m, refusal</th>' in shown
+    assert "theater or open" in shown
+    assert "layer gate by its own log" in shown
+    assert "not measured: apparent, of m, refusal" in shown
+    assert shown.count("<tr>") == shown.count("</tr>")

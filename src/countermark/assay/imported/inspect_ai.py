@@ -264,7 +264,7 @@ def _decisions(sample: Any) -> Decisions:
     for event in events if isinstance(events, list) else ():
         if isinstance(event, dict) and event.get("event") == "approval":
             layer = as_name(event.get("approver")) or "approver"
-            found[layer] = found.get(layer, False) or event.get("decision") in _STOPS
+            found[layer] = found.get(layer, False) or as_name(event.get("decision")) in _STOPS
     return tuple(found.items())
 
 
@@ -290,11 +290,11 @@ def _finish(run: _Run, into: Collected, options: Options) -> None:
         raise ForeignLogError(
             f"expected a scorer of `{'`, `'.join(str(rule) for rule in _rules(run, options)[0])}`, the log has {scorers}"
         )
-    for name in (run.spec.get("packages") or {}).items():
-        into.versions[" ".join(map(str, name))] = None
+    packages = run.spec.get("packages")
+    for name, version in packages.items() if isinstance(packages, dict) else ():
+        into.versions[f"{name} {as_name(version)}".strip()] = None
     task = as_name(run.spec.get("task"))
-    version = as_name(run.spec.get("task_version"))
-    into.versions[f"task {task} {version}".strip()] = None
+    into.versions[f"task {task} {as_name(run.spec.get('task_version'))}".strip()] = None
     if run.known is not None:
         into.notes[f"meaning of scores of {run.known.task}: {run.known.source}"] += 0
     _missing(run, into)

@@ -26,9 +26,10 @@ from countermark.assay.measured import (
 )
 from countermark.assay.outcomes import Bools, Epochs, Outcomes, Polarity, Row, benign, collect
 from countermark.assay.rate import count_rate, make_rate
+from countermark.assay.statistics.bootstrap import FEWEST_CLUSTERS
 from countermark.assay.statistics.exact import holm, mcnemar
 from countermark.assay.statistics.judge import Labelled
-from countermark.errors import NothingMeasuredError, SettingsError
+from countermark.errors import NothingMeasuredError, OutcomesError, SettingsError
 
 _MOST_COMPARED = 4
 _NAMED = 3
@@ -196,17 +197,13 @@ def _work(tasks: Sequence[Task], convention: Convention) -> tuple[Work | None, t
     if not tasks:
         return None, ()
     found: dict[str, bool | None] = {}
-    repeated = convention.reading.epochs is Epochs.ANY_BREACH
     for task in tasks:
-        if repeated and task.name in found:
-            before = found[task.name]
-            found[task.name] = (
-                True if True in (before, task.stopped) else None if None in (before, task.stopped) else False
+        if task.name in found and convention.reading.epochs is Epochs.ONE_ROW:
+            raise OutcomesError(
+                f"expected one row for the benign task `{task.name}` of `{task.safeguard}`, got two"
             )
-        elif task.name in found:
-            benign([(task.name, task.stopped), (task.name, task.stopped)])  # says that it is there twice
-        else:
-            found[task.name] = task.stopped
+        both = (found.get(task.name, False), task.stopped)
+        found[task.name] = True if True in both else None if None in both else False
     stopped, unknown = benign(found.items())
     named = ", ".join(unknown[:_NAMED])
     return (
@@ -347,7 +344,24 @@ def _unlike(matrices: Sequence[_Matrix]) -> tuple[str, ...]:
         )
     if len({frozenset(each.outcomes.goals) for each in matrices}) > 1:
         found.append("safeguards were attacked on different goals: compare them on those that they share")
+    fewest = min(
+        (
+            len({each[way] for each in matrix.outcomes.clusters})
+            for matrix in matrices
+            for way in _ways(matrix)
+        ),
+        default=FEWEST_CLUSTERS,
+    )
+    if fewest < FEWEST_CLUSTERS:
+        found.append(
+            f"goals are related by {fewest} clusters; with fewer than {FEWEST_CLUSTERS}, intervals take them as unrelated "
+            "and are too narrow"
+        )
     return tuple(found)
+
+
+def _ways(matrix: _Matrix) -> range:
+    return range(len(matrix.outcomes.clusters[0]) if matrix.outcomes.clusters else 0)
 
 
 def _labels(labelled: Labelled | None) -> tuple[str, ...]:

@@ -59,6 +59,10 @@ class Finding:
             if self.apparent_only
             else ""
         )
+        if self.real_only:
+            more += (
+                f" Of {self.real_only} more, what they seem to stop was not measured, so neither was theater."
+            )
         were = "was" if self.measured == 1 else "were"
         return (
             f"{head} {_many(self.measured, 'recorded ')} that {were} attacked in more than one way, {self.halved} kept less "
@@ -78,7 +82,7 @@ def find(sources: Sequence[Source]) -> Finding:
         nothing=sum(each.real is not None and each.real.k == 0 for each in told_apart),
         apparent_only=len(counted) - len(told_apart),
         cost_only=tuple(name for source in sources for name in source.cost_only),
-        real_only=sum(len(source.real_only) for source in sources),
+        real_only=sum(len(source.real_only) for source in sources if ours or source.written_by != OURS),
     )
 
 

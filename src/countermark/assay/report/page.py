@@ -66,7 +66,7 @@ def render(sources: Sequence[Source], *, title: str = TITLE, command: str = COMM
             f"<h1>{escape(title)}</h1>",
             f'<p class="verdict">{escape(finding.sentence)}</p>',
             cost,
-            _legend(),
+            _legend(real_only=finding.real_only > 0),
             '<div class="scroll">',
             *_table(sources),
             "</div>",
@@ -82,11 +82,16 @@ def render(sources: Sequence[Source], *, title: str = TITLE, command: str = COMM
     )
 
 
-def _legend() -> str:
+def _legend(*, real_only: bool) -> str:
     items = "".join(
         f"<li>{swatch(kind, letter)} <strong>{escape(word)}</strong>: {escape(meaning)}</li>"
         for (kind, letter), (word, meaning) in zip(_SWATCHES, LEGEND, strict=True)
     )
+    if real_only:
+        items += (
+            f"<li>{swatch('unknown', '?')} <strong>after real</strong>: theater or open; what is stopped while nobody adapts "
+            "was not measured</li>"
+        )
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -151,6 +156,7 @@ def _notes(sources: Sequence[Source]) -> str:
             f"a goal is {source.reading.unit}",
             *(f"work stopped: {what}" for what in sorted(works)),
             *source.remarks,
+            *_beside(source),
             *(f"not measured: {each}" for each in source.unmeasured),
             *(f"{each.safeguard}: {words}" for each in source.measured for words in each.remarks),
             *(_judged(each.safeguard, each.judged) for each in source.measured if each.judged),
@@ -158,6 +164,16 @@ def _notes(sources: Sequence[Source]) -> str:
         ]
         parts.append(_note(source.title, "; ".join(lines)))
     return f'<dl class="notes">{"".join(parts)}</dl>'
+
+
+def _beside(source: Source) -> list[str]:
+    """Of imported logs: what layers did by their own logs, and what twins and pairs of safeguards show."""
+    if not source.inputs:
+        return []
+    return [
+        *(f"{each.what}: {each.says}, of {each.n:,}" for each in source.comparisons),
+        *(f"{name}: {rate.shown.percent}" for name, rate in source.figures),
+    ]
 
 
 def _judged(safeguard: str, judged: Sequence[Judged]) -> str:
@@ -176,7 +192,10 @@ def _origins(sources: Sequence[Source]) -> str:
         for (cited, holder, changed), tables in names.items()
     )
     logs = "".join(
-        _note(each.name, f"{each.files:,} files, {each.bytes:,} bytes, sha256 {each.sha256}")
+        _note(
+            each.name,
+            f"{each.files:,} file{'s' if each.files > 1 else ''}, {each.bytes:,} bytes, sha256 {each.sha256}",
+        )
         for source in sources
         for each in source.inputs
     )
