@@ -59,6 +59,21 @@ def test_expected_days_are_those_of_the_geometric_distribution() -> None:
     assert found.passed == pytest.approx(stats.geom.mean(0.03) - 1)
 
 
+def test_a_catch_is_at_a_whole_request() -> None:
+    """With one request a day and 30 % caught, half of the first catches are within 2 days; what is certain takes one."""
+    found = expect(site(per_day=1, seen=1, hit=1, prevalence=0.3))
+    assert (found.days_median, found.days_95) == (2, 9)
+    sure = expect(site(per_day=4, seen=1, hit=1, prevalence=1))
+    assert (sure.days_mean, sure.days_median, sure.days_95, sure.chance, sure.passed) == (
+        0.25,
+        0.25,
+        0.25,
+        1,
+        0,
+    )
+    assert chance(1, 0) == 0
+
+
 def test_the_first_catch_in_seeded_sites_is_where_it_is_expected() -> None:
     """Over 3,000 played sites the first catch falls within the stated quantiles as often as stated (exact binomial 99.9 %)."""
     rng, found = np.random.default_rng(7), expect(site(per_day=200, seen=0.2, hit=0.7, prevalence=0.01))
