@@ -24,7 +24,7 @@ from countermark.assay.scenarios.load import OURS, load_scenarios
 from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.world import plan_world
-from countermark.policy.bundle import load_bundle
+from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.running import running_stack
 from countermark.stacks.world import INDEX, load_world, make_world
@@ -54,16 +54,7 @@ def make_plan(
     if per_cluster is not None:
         scenarios = sample(scenarios, per_cluster)
     bundle = load_bundle(shipped_bundle(BUNDLE))
-    terms = tuple(
-        Term(
-            clause=clause.id,
-            title=clause.title,
-            red_line=clause.red_line,
-            forbids=any(policy.node.effect == "forbid" for policy in clause.policies),
-            changed_by=() if clause.instrument is None else tuple(clause.instrument.changed_by),
-        )
-        for clause in bundle.clauses
-    )
+    terms = terms_of(bundle)
     forbidding = tuple(each.clause for each in terms if each.forbids)
     return Plan(
         scenarios=scenarios,
@@ -73,6 +64,20 @@ def make_plan(
         bundle_sha256=bundle.digest,
         terms=terms,
         reviewing=reviewing or Reviewing(),
+    )
+
+
+def terms_of(bundle: Bundle) -> tuple[Term, ...]:
+    """The clauses of a bundle, as a plan names them."""
+    return tuple(
+        Term(
+            clause=clause.id,
+            title=clause.title,
+            red_line=clause.red_line,
+            forbids=any(policy.node.effect == "forbid" for policy in clause.policies),
+            changed_by=() if clause.instrument is None else tuple(clause.instrument.changed_by),
+        )
+        for clause in bundle.clauses
     )
 
 

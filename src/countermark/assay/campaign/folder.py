@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ from countermark.tlog.reader import LogReader
 from countermark.tlog.verify import verify_log
 
 MAX_RESULT_BYTES = 64 << 20
+SEALED = "assay-sealed"
+"""Kind of a pack's run before the truth is opened: what became of each case, and not what that means."""
+OPENED = "assay-opened"
+"""Kind of the log's entry that stands between the two."""
 _ED25519 = "ed25519"
 
 
@@ -47,8 +51,11 @@ class Checked:
     entries: int
 
 
-def read_result(folder: Path) -> Mapping[str, Any]:
+def read_result(folder: Path, *, kinds: Collection[str] = (RESULT,)) -> Mapping[str, Any]:
     """The result of a folder, as it stands there.
+
+    Args:
+        kinds: What it may be; `SEALED` for that of a pack whose author hasn't opened the truth.
 
     Raises:
         CampaignError: There is none, or it is no result of this version.
@@ -62,10 +69,13 @@ def read_result(folder: Path) -> Mapping[str, Any]:
         raise CampaignError(
             f"expected the result of an assay in `{folder}`: run `countermark assay run` first"
         ) from error
-    if not isinstance(document, dict) or (document.get("kind"), document.get("version")) != (
-        "assay-result",
-        1,
-    ):
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if kind == SEALED and SEALED not in kinds:
+        raise CampaignError(
+            f"expected a result that was counted, got the sealed run of a pack in `{folder}`: its author opens it with "
+            "`countermark assay pack score`"
+        )
+    if not isinstance(document, dict) or kind not in kinds or document.get("version") != 1:
         raise CampaignError(f"expected `{path}` to be an assay's result of version 1")
     return document
 
@@ -104,7 +114,9 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
             raise TamperedError(
                 f"expected the {name} that was logged, {str(expected[name])[:16]}, got {digest[:16]}"
             )
-    if results[-1].get("plan") != found["plan"] or read_result(folder)["plan"]["sha256"] != found["plan"]:
+    _check_opened(entries)
+    shown = read_result(folder, kinds=(RESULT, SEALED))
+    if results[-1].get("plan") != found["plan"] or shown["plan"]["sha256"] != found["plan"]:
         raise TamperedError("expected a result of the plan that was logged first")
     envelope = parse_envelope((folder / "result.dsse.json").read_bytes())
     verify_envelope(envelope, [PublicKey(keytype=_ED25519, public=key.public)])
@@ -113,6 +125,18 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
         raise TamperedError("expected the signed statement to be about this result")
     rows = (folder / "rows.jsonl").read_bytes().count(b"\n")
     return Checked(plan=found["plan"], result=found["result"], rows=rows, entries=report.size)
+
+
+def _check_opened(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Of a pack: what was counted after the truth was opened is what was logged before."""
+    kinds = [entry.get("kind") for entry in entries]
+    if OPENED not in kinds:
+        return
+    before = [each for each in entries[: kinds.index(OPENED)] if each.get("kind") == RESULT]
+    after = [each for each in entries[kinds.index(OPENED) :] if each.get("kind") == RESULT]
+    rows = {each.get("rows_sha256") for each in (*before[-1:], *after)}
+    if not before or len(rows) != 1:
+        raise TamperedError("expected the rows that were logged before the truth was opened, got others")
 
 
 def _digest(path: Path, *, canonical: bool = False) -> str:

@@ -90,7 +90,7 @@ def parse_cluster(data: bytes, *, name: str) -> tuple[str, str, list[Goal], list
         raw = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(f"expected `{name}` to be TOML: {error}") from error
-    reader = _Reader(name)
+    reader = Reader(name)
     reader.keys(raw, _CLUSTER, {"id", "title", "rule"}, "the file")
     reader.papers = {
         each: reader.paper(each, content) for each, content in reader.table(raw, "papers").items()
@@ -107,7 +107,7 @@ def parse_cluster(data: bytes, *, name: str) -> tuple[str, str, list[Goal], list
     return cluster, reader.text(raw, "title", "the file"), goals, tasks
 
 
-class _Reader:
+class Reader:
     """Reads the tables of one file; every complaint names the file and the entry."""
 
     def __init__(self, name: str) -> None:

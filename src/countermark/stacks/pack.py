@@ -1,0 +1,192 @@
+"""Runs somebody else's pack on this machine: registered, played on every stack, sealed; counted when its author opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from countermark.assay.campaign.door import StackSpec
+from countermark.assay.campaign.folder import OPENED, SEALED, check_folder, read_result
+from countermark.assay.campaign.journal import RESULT, Journal
+from countermark.assay.campaign.plan import BUNDLE, Plan, digest_of
+from countermark.assay.campaign.rows import read_rows
+from countermark.assay.campaign.run import open_rows
+from countermark.assay.pack.plan import pack_plan, plan_document, sealed_document
+from countermark.assay.pack.play import AskFile, Exam, play_stack
+from countermark.assay.pack.score import score
+from countermark.assay.pack.sealed import Pack, read_pack
+from countermark.assay.report.campaign_page import render as render_page
+from countermark.assay.worlds.plan import WorldPlan
+from countermark.assay.worlds.world import plan_world
+from countermark.attestation.keys import PublicKey
+from countermark.clock import format_time
+from countermark.errors import CampaignError, TamperedError
+from countermark.policy.bundle import load_bundle
+from countermark.policy.shipped import shipped_bundle
+from countermark.stacks.campaign import Tell, terms_of
+from countermark.stacks.running import running_stack
+from countermark.stacks.world import INDEX, load_world, make_world
+
+PACK_FILE, ASKED_FILE, SEALED_FILE = "pack.json", "asked.jsonl", "sealed.json"
+"""Beside what every result has: the pack, what came through of what the script asked, and the result before it was opened."""
+
+
+def run_pack(
+    data: bytes,
+    folder: Path,
+    *,
+    author_key: PublicKey | None = None,
+    seed: int = 1,
+    mechanisms: bool = False,
+    side_by_side: int = 2,
+    tell: Tell = lambda _done, _whole: None,
+) -> Mapping[str, Any]:
+    """Check a pack, register it, play it on every stack, and seal what became of each case.
+
+    Args:
+        folder: Of the result. A run of the same pack that was stopped goes on there.
+        author_key: The author's key from a source that is not the pack.
+        mechanisms: Also on Countermark with each mechanism switched off.
+
+    Raises:
+        TamperedError, TrustError, ScenarioError: The pack isn't what its author signed.
+        CampaignError: The folder holds another campaign.
+        StackError: A stack did not start.
+    """
+    pack = read_pack(data, now=_now(), author_key=author_key)
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = _plan(pack, seed=seed, mechanisms=mechanisms)
+    registered = plan_document(pack, plan, pinned=author_key is not None)
+    journal = Journal(folder)
+    journal.register(registered, now=_now())
+    (folder / PACK_FILE).write_bytes(pack.data)
+    if any(entry["kind"] == OPENED for entry in journal.entries()):
+        raise CampaignError(f"expected a run whose truth is sealed in `{folder}`: it was opened")
+    _play(pack, plan, folder, side_by_side=side_by_side, tell=tell)
+    asked = _bytes_of(folder / ASKED_FILE)
+    document = sealed_document(pack, registered, read_rows(folder / "rows.jsonl"), asked)
+    _conclude(document, folder, journal)
+    (folder / SEALED_FILE).write_bytes(_bytes_of(folder / "result.json"))
+    return document
+
+
+def score_pack(folder: Path, truth: bytes) -> Mapping[str, Any]:
+    """Open the truth of a run, count it, and sign the result.
+
+    Raises:
+        TamperedError: Another truth than was sealed; or pack, rows or log are not what was signed before it was opened.
+        CampaignError: No sealed run in this folder.
+        ScenarioError: The truth doesn't fit its cases.
+    """
+    journal = Journal(folder)
+    check_folder(folder, vkey=journal.vkey)
+    _check_sealed(folder, journal)
+    registered = read_result(folder, kinds=(SEALED, RESULT))["plan"]
+    if "pack" not in registered:
+        raise CampaignError(f"expected the run of a pack in `{folder}`, got a campaign of its own scenarios")
+    pack = read_pack(_bytes_of(folder / PACK_FILE))
+    pinned = bool(registered["pack"]["pinned"])
+    mechanisms = any(each["off"] for each in registered["stacks"])
+    plan = _plan(pack, seed=int(registered["seed"]), mechanisms=mechanisms)
+    if digest_of(plan_document(pack, plan, pinned=pinned)) != registered["sha256"]:
+        raise TamperedError(
+            "expected the pack, terms and software that were registered: score it with those that it was run with"
+        )
+    document = score(
+        pack,
+        plan,
+        read_rows(folder / "rows.jsonl"),
+        truth,
+        pinned=pinned,
+        scenes=_world_plan(pack, plan).scenes,
+    )
+    if not any(entry["kind"] == OPENED for entry in journal.entries()):
+        journal.append({"kind": OPENED, "truth_sha256": pack.truth_sha256, "at": format_time(_now())})
+    (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")
+    _conclude(document, folder, journal)
+    return document
+
+
+def _check_sealed(folder: Path, journal: Journal) -> None:
+    """What the script asked is what was logged while nobody here knew the truth."""
+    sealed = _bytes_of(folder / SEALED_FILE)
+    logged = [entry for entry in journal.entries() if entry["kind"] == RESULT]
+    if not sealed or hashlib.sha256(sealed).hexdigest() not in {each["result_sha256"] for each in logged}:
+        raise TamperedError(f"expected `{SEALED_FILE}` as it was logged")
+    asked = hashlib.sha256(_bytes_of(folder / ASKED_FILE)).hexdigest()
+    if json.loads(sealed)["asked_sha256"] != asked:
+        raise TamperedError(f"expected `{ASKED_FILE}` as it was logged")
+
+
+def _plan(pack: Pack, *, seed: int, mechanisms: bool) -> Plan:
+    bundle = load_bundle(shipped_bundle(BUNDLE))
+    return pack_plan(
+        pack, seed=seed, bundle_sha256=bundle.digest, terms=terms_of(bundle), mechanisms=mechanisms
+    )
+
+
+def _world_plan(pack: Pack, plan: Plan) -> WorldPlan:
+    similar = {case.id: case.similar for case in pack.cases}
+    return plan_world(plan.scenarios, plan.strategies, seed=plan.seed, scales=(), similar=similar)
+
+
+def _play(pack: Pack, plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
+    place, world_plan = folder / "world", _world_plan(pack, plan)
+    known = (place / INDEX).exists()
+    world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
+    exam = Exam(
+        cases=pack.cases,
+        scenes=world.scenes,
+        attacker=pack.attacker,
+        asks=pack.about.asks,
+        liars=pack.about.liars,
+    )
+    rows, asked = open_rows(folder), AskFile(folder / ASKED_FILE)
+    done = dict.fromkeys((spec.name for spec in plan.stacks), 0)
+    whole = len(plan.stacks) * len(exam.keys)
+
+    def teller(name: str) -> Callable[[int], None]:
+        def told(count: int) -> None:
+            done[name] = count
+            tell(sum(done.values()), whole)
+
+        return told
+
+    def one(number: int, spec: StackSpec) -> None:
+        if all((spec.name, *key) in rows for key in exam.keys):
+            teller(spec.name)(len(exam.keys))
+            return
+        with running_stack(spec, world, folder / "stacks" / f"{number:02d}") as stack:
+            asyncio.run(play_stack(stack, exam, rows, asked, tell=teller(spec.name)))
+
+    try:
+        with ThreadPoolExecutor(side_by_side) as pool:
+            jobs = [pool.submit(one, number, spec) for number, spec in enumerate(plan.stacks)]
+            for finished in jobs:
+                finished.result()
+    finally:
+        rows.close()
+
+
+def _conclude(document: Mapping[str, Any], folder: Path, journal: Journal) -> None:
+    data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
+    (folder / "result.json").write_bytes(data)
+    rows = _bytes_of(folder / "rows.jsonl")
+    journal.conclude(plan=document["plan"]["sha256"], result=data, rows=rows, now=_now())
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise CampaignError(f"expected to read `{path}`: {error.strerror}") from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
