@@ -105,8 +105,8 @@ def figures() -> str:
     asked = [classify(text) for _, text in sweep()]
     lines = [
         f"Fitted to {harmful} harmful and {len(texts) - harmful} benign texts; measured on 30 pairs and 30 benign neighbours "
-        "that no model was fitted to. Intervals are",
-        "Clopper-Pearson, 95 %.",
+        "that no model was fitted to.",
+        "Intervals are Clopper-Pearson, 95 %.",
         "",
         "| classifier | threshold | held out (10 folds): AUC, recall | false alarms | direct caught | reworded caught | "
         "AUC direct / reworded | direct against reworded |",

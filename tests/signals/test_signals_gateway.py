@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from countermark.app import App, open_gateway
+from countermark.cli.checks import examine
 from countermark.cli.main import main
 from countermark.config import read_settings
 from countermark.demo.story import STORY
@@ -130,6 +132,27 @@ async def test_a_classifier_is_asked_only_where_a_clause_reads_it(tmp_path: Path
         assert "signals" not in deployment.entries("decision")[-1]["observation"]
 
 
+async def test_what_is_flagged_can_wait_for_a_person(tmp_path: Path) -> None:
+    """Where the clause lets a reviewer lift it, an alarm is a HOLD, and one approval permits exactly this request once."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shipped_bundle("red-lines"), bundle)
+    clause = (BUNDLE / "clauses" / "CO-2.md").read_text()
+    quiet = 'context.signal.content_flagged == YesNo::"no"'
+    lifted = clause.replace(quiet, f"{quiet} || context.approvals.halden_reviewer >= 1")
+    (bundle / "clauses" / "CO-2.md").write_text(lifted)
+    named = (BUNDLE / "bundle.toml").read_text().partition("[signals.content]")[2].partition("[limits]")[0]
+    with (bundle / "bundle.toml").open("a") as file:
+        file.write(f"\n[signals.content]{named}")
+    async with Deployment(bundle=bundle) as deployment:
+        await deployment.add_workload("desk")
+        assert (await deployment.ask("desk", body(WORK))).outcome == "PERMIT"
+        held = await deployment.ask("desk", body(OPENLY))
+        assert (held.outcome, held.clauses) == ("HOLD", ("CO-2",))
+        assert (await deployment.approve(held.hold, "ada")).status == 201
+        assert (await deployment.ask("desk", body(OPENLY))).outcome == "PERMIT"
+        assert (await deployment.ask("desk", body(OPENLY))).outcome == "HOLD"
+
+
 async def test_the_same_bytes_come_out_the_same_for_every_workload() -> None:
     """A layer that reads only content can't tell requests 4 and 5 of the story apart."""
     four, five = (each for each in STORY if each.number in (4, 5))
@@ -200,6 +223,22 @@ async def test_decisions_on_signals_are_reproduced(site: Path, tmp_path: Path) -
     assert changed(classifier="chat-guard") == ["signals"]
     assert changed(sha256="0" * 64) == ["signals"]
     assert changed(value="no", tenth=1) == []  # the gateway's word: it saw the content, an auditor doesn't
+
+
+def test_doctor_asks_the_classifier(site: Path, tmp_path: Path) -> None:
+    """One that answers is called well; one whose server is not named says what to write."""
+
+    def about(gateway: Path) -> list[tuple[str, str]]:
+        found = examine(gateway, now=datetime.now(UTC).replace(microsecond=0))
+        return [(each.grade.value, each.message) for each in found if each.about == "classifier"]
+
+    assert about(site) == [("ok", "`offline-1` answers")]
+    shutil.copytree(site, tmp_path / "g")
+    path = tmp_path / "g" / "bundle" / "bundle.toml"
+    path.write_text(path.read_text().replace(TERMS.sha256, "0" * 64))
+    [(grade, message)] = about(tmp_path / "g")
+    assert grade == "problem"
+    assert "expected weights of `offline-1` with digest" in message
 
 
 def test_the_bundle_names_the_classifier_that_ships() -> None:

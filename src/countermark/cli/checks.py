@@ -5,6 +5,7 @@ Each check is a function from what is known to findings; one that can't be made 
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import shutil
 import socket
@@ -24,6 +25,7 @@ from countermark.app import (
     KEY_HOLD,
     SELECTOR_KEYS,
     log_origin,
+    open_classifiers,
     read_terms,
 )
 from countermark.attestation.keys import PrivateKey
@@ -32,11 +34,12 @@ from countermark.cli.evidence_list import SOON, filed_at, unverified
 from countermark.cli.working_folder import PEOPLE
 from countermark.clock import format_time, parse_time
 from countermark.config import Settings, read_secret, read_settings
-from countermark.errors import CountermarkError, PolicyError
+from countermark.errors import CountermarkError, PolicyError, SignalError
 from countermark.evidence.predicates.legal_basis import parse_legal_basis
 from countermark.evidence.standing import newest
 from countermark.oversight.sealing import HoldKey
 from countermark.oversight.words import plain
+from countermark.pdp.signalled import Classifier
 from countermark.pdp.terms import Terms
 from countermark.policy.read import listed
 from countermark.policy.settings import Upstream
@@ -345,6 +348,29 @@ def ask_upstream(upstream: Upstream, ca_file: Path | None) -> int:
         connection.close()
 
 
+def check_classifiers(patient: Patient) -> Iterator[Finding]:
+    """Each classifier that clauses read answers a harmless question; a silent one is as strict as an alarm."""
+    if patient.settings is None or patient.terms is None:
+        return
+    for name, classifier in open_classifiers(patient.settings, patient.terms.bundle).items():
+        asked = patient.terms.bundle.signals[name].classifier
+        try:
+            asyncio.run(_ask_once(classifier))
+        except SignalError as error:
+            yield _problem(
+                "classifier", f"`{asked}` says nothing: {error}", "docs/how-to/use-a-classifier.md"
+            )
+        else:
+            yield _good("classifier", f"`{asked}` answers")
+
+
+async def _ask_once(classifier: Classifier) -> None:
+    try:
+        await classifier.see(["Is anybody there?"])
+    finally:
+        await classifier.close()
+
+
 def check_log(patient: Patient) -> Iterator[Finding]:
     """The log verifies, and its last entry isn't from the future."""
     if patient.settings is None or patient.terms is None:
@@ -441,6 +467,7 @@ CHECKS: Final[Sequence[Check]] = (
     check_terms,
     check_statements,
     check_upstreams,
+    check_classifiers,
     check_log,
     check_disk,
     check_port,
