@@ -9,6 +9,7 @@ import click
 from countermark.assay.extra import need_numbers
 from countermark.cli.assay_agentdojo import agentdojo
 from countermark.cli.assay_import import import_logs
+from countermark.cli.assay_inspect import inspect_gateway
 from countermark.cli.assay_pack import pack
 from countermark.cli.assay_report import compare, report
 from countermark.cli.assay_run import run
@@ -72,4 +73,5 @@ assay.add_command(run)
 assay.add_command(report)
 assay.add_command(compare)
 assay.add_command(agentdojo)
+assay.add_command(inspect_gateway)
 assay.add_command(pack)

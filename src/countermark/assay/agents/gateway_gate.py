@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -65,12 +65,8 @@ class GatewayGate:
             "authorization": f"Bearer {self._credential(known.task)}",
         }
         try:
-            self._connection.request("POST", PATH, body, headers)
-            response = self._connection.getresponse()
-            data = response.read(MAX_ANSWER_BYTES + 1)
-            if len(data) > MAX_ANSWER_BYTES:
-                self._connection.close()
-            return read_answer(response.status, json.loads(data), call)
+            status, document = exchange(self._connection, headers, body)
+            return read_answer(status, document, call)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()  # opens anew with the next call
             return Answer(verdict=Verdict.FAILED, because=(type(error).__name__,))
@@ -78,6 +74,37 @@ class GatewayGate:
     def shows(self, texts: Iterable[str]) -> bool:
         """Everything: a gateway in front of a model sees results only when the agent sends them on."""
         return True
+
+
+def connect(address: str) -> http.client.HTTPConnection:
+    """A connection that opens with the first request.
+
+    Raises:
+        SettingsError: Not the address of a gateway.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise SettingsError(f"expected the address of a gateway, `http://HOST:PORT`, got `{address[:80]}`")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+
+
+def exchange(
+    connection: http.client.HTTPConnection, headers: Mapping[str, str], body: bytes
+) -> tuple[int, Any]:
+    """Send one request; returns status and the answer's document.
+
+    Raises:
+        OSError: Nobody answered, or not in time.
+        HTTPException: Something else than HTTP.
+        ValueError: An answer that is no JSON, or too large.
+    """
+    connection.request("POST", PATH, body, dict(headers))
+    response = connection.getresponse()
+    data = response.read(MAX_ANSWER_BYTES + 1)
+    if len(data) > MAX_ANSWER_BYTES:
+        raise ValueError("an answer that is too large")
+    return response.status, json.loads(data)
 
 
 def encode_request(call: Call, known: Known, *, tools: Tools, model: str) -> bytes:
@@ -91,14 +118,29 @@ def encode_request(call: Call, known: Known, *, tools: Tools, model: str) -> byt
         }
         messages.append({"role": "assistant", "content": None, "tool_calls": [asked]})
         messages.append({"role": "tool", "tool_call_id": asked["id"], "content": _json(result)})
+    messages.append(asking_for(call))
+    return encode_body(messages, tools=tools, model=model)
+
+
+def asking_for(call: Call) -> dict[str, Any]:
+    """The message that makes a played model ask for exactly this call."""
     # arguments may themselves hold what the played model would take for a call
     arguments = _json(call.arguments).replace("call ", "\\u0063all ")
-    messages.append({"role": "user", "content": f"call {call.tool}({arguments})"})
-    offered = [
-        {"type": "function", "function": {"name": name, "description": said, "parameters": schema}}
-        for name, (said, schema) in tools.items()
-    ]
-    return _json({"model": model, "messages": messages, "tools": offered}).encode("utf-8", "surrogatepass")
+    return {"role": "user", "content": f"call {call.tool}({arguments})"}
+
+
+def encode_body(
+    messages: Sequence[Mapping[str, Any]], *, tools: Tools, model: str, tool_choice: str = "auto"
+) -> bytes:
+    """A request of the OpenAI chat form."""
+    body: dict[str, Any] = {"model": model, "messages": list(messages)}
+    if tools:
+        body["tools"] = [
+            {"type": "function", "function": {"name": name, "description": said, "parameters": schema}}
+            for name, (said, schema) in tools.items()
+        ]
+        body["tool_choice"] = tool_choice
+    return _json(body).encode("utf-8", "surrogatepass")
 
 
 def read_answer(status: int, document: Any, call: Call) -> Answer:
