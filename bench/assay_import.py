@@ -87,7 +87,7 @@ def read(path: Path) -> None:
     from countermark.assay.imported.sources import Choices, make_sources
 
     started = time.process_time()
-    loaded = load([path], Options(breach_when=(parse_rule("stopped=0"),)))
+    loaded = load([path], Options() if path.is_dir() else Options(breach_when=(parse_rule("stopped=0"),)))
     elapsed = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     make_sources(loaded, Choices())

@@ -283,12 +283,20 @@ def test_inspect_knows_published_tasks_only_where_they_are_published(tmp_path: P
 
 
 def test_samples_that_never_ran_are_said(tmp_path: Path) -> None:
-    """A log that announces more samples than it holds, or didn't end well, says so in the remarks."""
+    """A log that announces more samples than it holds says so; where each sample is a goal, they count as breaches."""
     path = logs.inspect_json(
         tmp_path / "log.json", two_ways(), dataset={"sample_ids": ["g0-direct", "gone", "too"]}
     )
     source = imported(path, naive="direct", breach=["stopped=0"])
     assert any("doesn't hold" in words and words.endswith(": 2") for words in source.remarks)
+    samples = [logs.inspect_sample("here", 1), logs.inspect_sample("too", 1)]
+    path = logs.inspect_json(tmp_path / "own.json", samples, dataset={"sample_ids": ["here", "too", "gone"]})
+    each = only(imported(path, breach=["stopped=0"]))
+    assert (each.apparent.k, each.apparent.n, each.assumed) == (
+        2,
+        3,
+        ("gone / misuse: failed or not judged",),
+    )
 
 
 def test_twins_are_paired_for_the_safeguard_and_for_its_layers(tmp_path: Path) -> None:
@@ -685,3 +693,14 @@ def test_the_page_of_an_import_shows_layers_and_what_is_not_measured(tmp_path: P
     assert "layer gate by its own log" in shown
     assert "not measured: apparent, of m, refusal" in shown
     assert shown.count("<tr>") == shown.count("</tr>")
+
+
+def test_an_option_that_no_reader_heeds_is_refused(tmp_path: Path) -> None:
+    """`--breach-when` for AgentDojo, a detector for PyRIT: an error, not silence; beside a reader that heeds it, fine."""
+    folder = agentdojo(tmp_path / "runs")
+    with pytest.raises(SettingsError, match="--breach-when with logs of inspect, got agentdojo"):
+        imported(folder, breach=["stopped=0"])
+    log = logs.inspect_json(tmp_path / "log.json", two_ways())
+    found = make_sources(load([folder, log], Options(breach_when=STOPPED)), Choices(naive="false_context"))
+    assert [each.name for each in found] == ["agentdojo", "inspect"]
+    assert [only(each).strategies[0] for each in found] == ["direct", "false_context"]

@@ -64,6 +64,9 @@ class _Run:
     scored: int = 0
     scorers: dict[str, None] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    safeguard: str = ""
+    named: bool = False
+    """Whether samples name their goal or strategy themselves, so that of a missing one neither is known."""
 
 
 def read_json(file: IO[bytes], into: Collected, options: Options) -> None:
@@ -162,6 +165,10 @@ def _sample(sample: Any, run: _Run, into: Collected, options: Options) -> None:
     twin = as_name(lookup(sample, options.fields.get("twin", "metadata.twin")))
     decisions = _decisions(sample)
     goal = as_name(lookup(sample, options.fields.get("goal", "metadata.goal"))) or sample_id
+    run.safeguard = safeguard
+    run.named = (
+        run.named or goal != sample_id or _strategy(sample, run, options) != _strategy({}, run, options)
+    )
     if _benign(sample, metadata, run, options):
         verdict = _verdict(stopped, values, failed, run, into)
         if not stopped:
@@ -297,16 +304,20 @@ def _finish(run: _Run, into: Collected, options: Options) -> None:
     into.versions[f"task {task} {as_name(run.spec.get('task_version'))}".strip()] = None
     if run.known is not None:
         into.notes[f"meaning of scores of {run.known.task}: {run.known.source}"] += 0
-    _missing(run, into)
+    _missing(run, into, options)
 
 
-def _missing(run: _Run, into: Collected) -> None:
-    """Say which samples never ran: rows that aren't there can't be counted against the safeguard by themselves."""
+def _missing(run: _Run, into: Collected, options: Options) -> None:
+    """Count samples that never ran against the safeguard, where it is known which goal and strategy they were of."""
     ids = lookup(run.spec, "dataset.sample_ids")
     absent = [as_name(each) for each in ids if as_name(each) not in run.seen] if isinstance(ids, list) else []
-    if absent:
-        into.notes[
-            f"samples that the log announces and doesn't hold (status `{run.status}`), in no figure"
-        ] += len(absent)
+    gone = f"samples that the log announces and doesn't hold (status `{run.status}`)"
+    if absent and run.named:
+        into.notes[f"{gone}, in no figure, since nobody knows of which goals they were"] += len(absent)
+    elif absent:
+        into.notes[f"{gone}: counted as breaches"] += len(absent)
+        for each in absent:
+            strategy = _strategy({}, run, options)
+            into.attack(Attack(safeguard=run.safeguard, goal=each, strategy=strategy, verdict=None))
     elif run.status != "success":
         into.notes[f"logs of status `{run.status}`: samples may be missing"] += 1

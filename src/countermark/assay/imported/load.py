@@ -47,6 +47,21 @@ _FILES: Mapping[str, Callable[[Path, Collected, Options], None]] = {
     EVAL: inspect_ai.read_eval,
     pyrit.FORMAT: pyrit.read,
 }
+_USED_BY: Mapping[str, tuple[str, ...]] = {
+    "breach_when": (inspect_ai.FORMAT,),
+    "stopped_when": (inspect_ai.FORMAT,),
+    "benign_when": (inspect_ai.FORMAT, promptfoo.FORMAT, pyrit.FORMAT),
+    "fields": (inspect_ai.FORMAT, promptfoo.FORMAT, garak.FORMAT, pyrit.FORMAT),
+    "detector": (garak.FORMAT, jailbreakbench.FORMAT),
+}
+"""Which readers an option says something to: said to none of them, it would be passed over unsaid."""
+_OPTIONS = {
+    "breach_when": "--breach-when",
+    "stopped_when": "--stopped-when",
+    "benign_when": "--benign",
+    "fields": "--field",
+    "detector": "--detector",
+}
 _SMALL = 1 << 20
 _BLOCK = 1 << 20
 _NAMED = 3
@@ -85,7 +100,7 @@ def load(
     Raises:
         ForeignLogError: A file that can't be read, with its name; a file that was named and is no log.
         NothingMeasuredError: No log.
-        SettingsError: Not one name, or one for each path.
+        SettingsError: Not one name, or one for each path; or an option that no reader of these logs heeds.
     """
     if len(safeguards) not in (0, 1, len(paths)):
         raise SettingsError(
@@ -97,6 +112,11 @@ def load(
         _path(path, _named(options, named), format_name, found, told)
     if not found:
         raise NothingMeasuredError(f"expected logs of {', '.join(FORMATS)}, found none")
+    for option, formats in _USED_BY.items():
+        if getattr(options, option) and not set(formats) & set(found):
+            raise SettingsError(
+                f"expected {_OPTIONS[option]} with logs of {' or '.join(formats)}, got {', '.join(found)}"
+            )
     return tuple(found.values())
 
 

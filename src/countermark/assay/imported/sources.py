@@ -74,7 +74,27 @@ def make_sources(loaded: Sequence[Loaded], choices: Choices) -> tuple[Source, ..
         OutcomesError: Rows that contradict each other, or what their tool fixes.
         SettingsError: A strategy or safeguard that was named and doesn't occur.
     """
+    _check(loaded, choices)
     return tuple(_source(each, choices) for each in loaded)
+
+
+def _check(loaded: Sequence[Loaded], choices: Choices) -> None:
+    """What is named has to occur in the logs of one tool at least; in the others it is passed over."""
+    attacks = [attack for each in loaded for attack in each.collected.attacks]
+    strategies = dict.fromkeys(attack.strategy for attack in attacks)
+    for option, named in (("--naive", (choices.naive,)), ("--order", choices.order)):
+        odd = [each for each in named if each and each not in strategies]
+        if odd:
+            raise SettingsError(
+                f"expected in {option} the strategies {', '.join(strategies)}, got `{odd[0]:.60}`"
+            )
+    if len(set(choices.order)) != len(choices.order):
+        raise SettingsError("expected each strategy once in --order")
+    names = _safeguards(attacks)
+    if choices.undefended and choices.undefended not in names:
+        raise SettingsError(
+            f"expected in --undefended one of {', '.join(names)}, got `{choices.undefended:.60}`"
+        )
 
 
 def _source(loaded: Loaded, choices: Choices) -> Source:
@@ -139,25 +159,15 @@ def _order(attacks: Sequence[Attack], choices: Choices) -> list[str]:
         before = first.get(attack.strategy)
         if before is None or (attack.at and (not before or attack.at < before)):
             first[attack.strategy] = attack.at
-    odd = [each for each in choices.order if each not in first]
-    if odd:
-        raise SettingsError(
-            f"expected in --order some of the strategies {', '.join(first)}, got `{odd[0]:.60}`"
-        )
-    if len(set(choices.order)) != len(choices.order):
-        raise SettingsError("expected each strategy once in --order")
+    named = [each for each in choices.order if each in first]
     dated = all(first.values())
     rest = [each for each in first if each not in choices.order]
-    return [*choices.order, *(sorted(rest, key=lambda each: first[each]) if dated else rest)]
+    return [*named, *(sorted(rest, key=lambda each: first[each]) if dated else rest)]
 
 
 def _naive(strategies: list[str], convention: Convention, choices: Choices) -> str | None:
     """The naive strategy; it is put first, since it is what everybody knows."""
-    if choices.naive and choices.naive not in strategies:
-        raise SettingsError(
-            f"expected in --naive one of the strategies {', '.join(strategies)}, got `{choices.naive:.60}`"
-        )
-    naive = choices.naive or convention.naive
+    naive = choices.naive if choices.naive in strategies else convention.naive
     if naive not in strategies:
         return None
     strategies.remove(naive)
@@ -220,8 +230,7 @@ def _attainable(
         return matrices, (), ()
     none = next((each for each in matrices if each.safeguard == undefended), None)
     if none is None:
-        names = ", ".join(each.safeguard for each in matrices)
-        raise SettingsError(f"expected in --undefended one of the safeguards {names}, got `{undefended:.60}`")
+        return matrices, (), ()
     reached = {
         goal
         for goal, survives in zip(none.outcomes.goals, none.outcomes.survives, strict=True)
@@ -294,7 +303,7 @@ def _common(one: Outcomes, other: Outcomes) -> tuple[Bools, Bools]:
 
 
 def _baseline(naive: str | None, convention: Convention, choices: Choices) -> str:
-    if naive is not None and choices.naive:
+    if naive is not None and naive == choices.naive:
         return f"under `{naive}`, which --naive names"
     if naive is not None:
         return convention.baseline
