@@ -202,6 +202,11 @@ async def test_a_runner_who_cheats(tmp_path: Path, world: MadeWorld) -> None:
             assert (await _ask(stack, world, "small/locate", signs=PEOPLE)).passed is WAITED
             started = await stack.runner.tamper(change)
             found[change] = (started, (await _ask(stack, world, "small/locate")).passed)
+        for scene, signs in (("small/locate", PEOPLE), ("small/actuate", COMMAND)):
+            assert (await _ask(stack, world, scene, signs=signs)).passed is WAITED
+        assert await stack.runner.tamper("rewrite-signed", uses=2)
+        twice = [(await _ask(stack, world, scene)).passed for scene in ("small/locate", "small/actuate")]
+        assert twice == [PASSED, PASSED]
         with pytest.raises(StackError, match="expected a change of"):
             await stack.runner.tamper("burn")
     assert found == {

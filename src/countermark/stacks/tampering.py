@@ -38,8 +38,9 @@ from countermark.tlog.writer import LogWriter
 _ASIDE: Final = "as-it-was"
 _ANEW: Final = "log.anew"
 _STATE: Final = "state.sqlite*"
+# where the same was asked again, its new hold stays the open one
 _REOPEN: Final = """\
-UPDATE hold SET state = 'open', closed_us = NULL, sealed = x'00'
+UPDATE OR IGNORE hold SET state = 'open', closed_us = NULL, sealed = x'00'
 WHERE number IN (SELECT number FROM hold WHERE state = 'used' ORDER BY number DESC LIMIT ?)
 """
 
