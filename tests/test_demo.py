@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from countermark.app import KEY_DIGEST, read_secret
+from countermark.assay.campaign.folder import check_folder
 from countermark.demo.run import tell_story
 from countermark.demo.told import Told, render, to_document
 from countermark.tlog.entry import keyed_digest, parse_entry
@@ -34,7 +36,7 @@ COLUMN_M = {
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """The story, told once."""
-    return tell_story(tmp_path_factory.mktemp("story"))
+    return tell_story(tmp_path_factory.mktemp("story"), with_goals=False)
 
 
 def _decisions(told: Told) -> list[dict[str, object]]:
@@ -74,15 +76,54 @@ def test_what_is_missed_is_shown_as_missed(told: Told) -> None:
 
 
 def test_the_last_lines_are_counted_from_the_run(told: Told) -> None:
-    """Stopped misuse and stopped work are the sums of the rows: 5 of 8 and 0 of 4; the refusing model 2 of 8 and 1 of 4."""
-    text = render(told, width=160)
-    assert "stopped misuse: refusal 2/8, Countermark 5/8" in text
-    assert "work stopped: 1/4, 0/4 (2 waited for people)" in text
+    """Stopped misuse and stopped work are the sums of the rows, for each of the four columns."""
+    text = " ".join(render(told, width=160).split())
+    misuse = [h for h in told.happened if h.asking.misuse]
+    work = [h for h in told.happened if not h.asking.misuse]
+    for name, column in told.beside.columns.items():
+        assert f"{name} {sum(column[h.asking.number] for h in misuse)}/8" in text
+    assert "Countermark 5/8" in text
+    freed = ", ".join(
+        f"{sum(column[h.asking.number] for h in work)}/4" for column in told.beside.columns.values()
+    )
+    assert f"work stopped: {freed}, 0/4 (2 waited for two people)" in text
 
 
 def test_refusal_column(told: Told) -> None:
     """A model that refuses by wording stops 2 and 9, which say what they are, and 8, which is legitimate work."""
-    assert {number for number, stopped in told.refusal.items() if stopped} == {2, 8, 9}
+    assert {number for number, stopped in told.beside.refusal.items() if stopped} == {2, 8, 9}
+
+
+def test_what_reads_only_content_treats_the_twins_alike(told: Told) -> None:
+    """4 and 5 are the same bytes: refusal, classifier and supervisors stop both of them or neither."""
+    for column in told.beside.columns.values():
+        assert column[4] == column[5]
+
+
+def test_each_column_stops_what_the_one_before_it_stops(told: Told) -> None:
+    """C is R with a classifier before it, S is C with supervisors behind it: what is stopped stays stopped."""
+    columns = list(told.beside.columns.values())
+    for before, after in pairwise(columns):
+        assert all(after[number] for number, stopped in before.items() if stopped)
+
+
+@pytest.mark.slow
+def test_the_goals_line_is_measured(tmp_path: Path) -> None:
+    """The whole telling runs the assay: controls as known, a line for 0, 1 and 2 liars, a log that verifies."""
+    whole = tell_story(tmp_path)
+    assert whole.goals is not None
+    document = whole.goals.document
+    assert document["void"] == []
+    assert re.search(
+        r"at 0 / 1 / 2 lying signers; self-assessed, \d+ goals, k = 5, strategies \d+", whole.goals.line
+    )
+    assert whole.goals.line in render(whole, width=1000)
+    vkey = (tmp_path / "assay" / "log.vkey").read_text().strip()
+    assert check_folder(tmp_path / "assay", vkey=vkey).plan == document["plan"]["sha256"]
+    for column in document["columns"]:
+        if column["reads_content_only"]:
+            assert column["twins"]["separation"]["value"] == 0
+    assert "SELF-ASSESSED" in whole.goals.page.read_text()
 
 
 def test_all_lawful_uses_stops_nothing_that_is_shown(told: Told) -> None:

@@ -11,10 +11,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from countermark.assay.supervision.simulated import Supervisors
+from countermark.client_auth import SignatureAuth
 from countermark.demo.clients import clients
 from countermark.demo.story import STORY, Asking, sweep
 from countermark.demo.world import MODEL, make_world
@@ -69,23 +71,23 @@ def classified(folder: Path, upstream_url: str) -> Stopped:
     world = make_world(folder, upstream_url=upstream_url, bundle=shipped_bundle("classifier-only"))
     with gateway_process(world.gateway) as address:
 
-        def stopped(workload: str, body: Mapping[str, Any]) -> bool:
+        @cache
+        def client(workload: str) -> Any:
             key = world.client_keys.get(workload)
-            http = openai.DefaultHttpxClient(auth=None if key is None else _signing(key))
-            client = openai.OpenAI(
+            return openai.OpenAI(
                 api_key=world.api_keys.get(workload, workload),
                 base_url=f"{address}/v1",
-                http_client=http,
+                http_client=openai.DefaultHttpxClient(auth=None if key is None else SignatureAuth(key)),
                 max_retries=0,
             )
+
+        def stopped(workload: str, body: Mapping[str, Any]) -> bool:
             try:
-                return _is_refused(client.chat.completions.create(**body))
+                return _is_refused(client(workload).chat.completions.create(**body))
             except openai.APIStatusError as error:
                 if error.status_code != 403:
                     raise
                 return True
-            finally:
-                client.close()
 
         return {asking.number: any(stopped(*each) for each in bodies(asking)) for asking in STORY}
 
@@ -104,12 +106,6 @@ def supervised(before: Stopped) -> Stopped:
 
 def _is_refused(answer: Any) -> bool:
     return bool(answer.choices[0].message.content == REFUSAL)
-
-
-def _signing(key: Any) -> Any:
-    from countermark.client_auth import SignatureAuth
-
-    return SignatureAuth(key)
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
     goals, tasks = jobs_of(world.scenes, plan.strategies, naive=NAIVE)
     jobs = [*goals, *tasks]
     rows = open_rows(folder)
+    stop = threading.Event()
     done = {spec.name: 0 for spec in plan.stacks}
     whole = len(plan.stacks) * len(jobs)
 
@@ -124,14 +126,18 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
         if all(job.key(spec.name) in rows for job in jobs):
             teller(spec.name)(len(jobs))
             return
+        if stop.is_set():
+            return
         with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
-            asyncio.run(run_stack(stack, jobs, rows, tell=teller(spec.name)))
+            asyncio.run(run_stack(stack, jobs, rows, tell=teller(spec.name), stop=stop))
 
+    pool = ThreadPoolExecutor(side_by_side)
     try:
-        with ThreadPoolExecutor(side_by_side) as pool:
-            for finished in [pool.submit(one, spec) for spec in plan.stacks]:
-                finished.result()
+        for finished in as_completed([pool.submit(one, spec) for spec in plan.stacks]):
+            finished.result()
     finally:
+        stop.set()  # after an error or Ctrl-C the others end with the try that they are at; rows are kept
+        pool.shutdown(cancel_futures=True)
         rows.close()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +82,13 @@ async def run_stack(
     *,
     tell: Tell = lambda _: None,
     side_by_side: int = SIDE_BY_SIDE,
+    stop: threading.Event | None = None,
 ) -> None:
     """Do what is not done yet, and write it down.
 
     Args:
         rows: What is there already is not done again.
+        stop: Set by another thread: nothing further is begun.
         tell: Called with how many jobs of this stack are done.
 
     Raises:
@@ -99,6 +102,8 @@ async def run_stack(
         asker = Asker(session, stack)
 
         async def do(job: Job) -> None:
+            if stop is not None and stop.is_set():
+                return
             write(job, await _try(asker, stack, job))
 
         def write(job: Job, answer: Answer) -> None:
@@ -118,6 +123,8 @@ async def run_stack(
             if job.attempt.tamper:
                 by_change.setdefault(job.attempt.tamper, []).append(job)
         for change, mine in by_change.items():
+            if stop is not None and stop.is_set():
+                return
             await _tamper(asker, stack, change, mine, write, side_by_side)
 
 
