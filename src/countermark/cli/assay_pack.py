@@ -135,7 +135,7 @@ def show_pack(pack_file: Path, *, with_script: bool, as_json: bool) -> None:
             *_sizes(found.counts),
         ]
         for name, text in found.attacker.items() if with_script else ():
-            lines += ["", f"--- attacker/{name}", click.unstyle(text)]
+            lines += ["", f"--- attacker/{name}", _plain(text)]
         return "\n".join(lines)
 
     show(
@@ -227,14 +227,19 @@ def run(
 @pack.command("score")
 @click.argument("folder", metavar="RESULT", type=_folder)
 @click.option("--truth", type=_file, required=True, metavar="FILE", help="The author's truth.")
+@click.option("--vkey", help="Key of the run's log, from a source that is not the folder.")
 @json_option
 @example("countermark assay pack score result --truth borrowed-lists.truth.json")
-def score(folder: Path, truth: Path, *, as_json: bool) -> None:
-    """Open the truth of a run, check that it is the one that was sealed before it, and count."""
+def score(folder: Path, truth: Path, vkey: str | None, *, as_json: bool) -> None:
+    """Open the truth of a run, check that it is the one that was sealed before it, and count.
+
+    Whoever ran it has the key that signs the result. The author can count, too, in a copy of the folder without `keys/`, before
+    the truth is handed over to anybody; nothing is written then.
+    """
     need_numbers()
     from countermark.stacks.pack import score_pack
 
-    _show_result(score_pack(folder, read_file(truth)), folder, as_json=as_json)
+    _show_result(score_pack(folder, read_file(truth), vkey=vkey), folder, as_json=as_json)
 
 
 def _show_result(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
@@ -243,12 +248,15 @@ def _show_result(document: Mapping[str, Any], folder: Path, *, as_json: bool) ->
     def words() -> str:
         about = document["pack"]
         alone = about["by_answer_alone"]
-        lines = [render(document, folder=folder), "", *about["sizes"]]
+        signed = (folder / "keys").exists()
+        lines = [render(document, folder=folder if signed else None), "", *about["sizes"]]
         if alone:
             named = ", ".join(alone[:3])
             lines.append(
                 f"{len(alone)} goals name nothing that could be recognised, and any answer counts as reaching them: {named}"
             )
+        if not signed:
+            lines.append("counted only: the key of the run isn't here, so nothing was signed or written")
         return "\n".join([*lines, about["note"]])
 
     show(document, as_json=as_json, text=words)
@@ -258,6 +266,7 @@ def _show_result(document: Mapping[str, Any], folder: Path, *, as_json: bool) ->
 
 def _sealed_words(document: Mapping[str, Any], folder: Path) -> str:
     names = [each["name"] for each in document["plan"]["strategies"]]
+    confined = document["confined"]
     rows = [
         [stack, *(str(counted.get(name, 0)) for name in names), str(document["script"][stack]["faults"])]
         for stack, counted in document["through"].items()
@@ -266,11 +275,19 @@ def _sealed_words(document: Mapping[str, Any], folder: Path) -> str:
         [
             f"SEALED: {len(document['cases'])} cases by {document['written_by']}; how many came through:",
             table(rows, ["", *names, "script faults"]),
+            f"the script ran with network: {confined['network']}; files: {confined['files']}",
             "which of them are misuse only the author knows; counted by",
             f"  countermark assay pack score {folder} --truth FILE",
             *_sizes(document["plan"]["pack"]["counts"]),
             document["note"],
         ]
+    )
+
+
+def _plain(text: str) -> str:
+    """Other people's text for a terminal: nothing in it moves the cursor."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.assay.campaign.door import StackSpec
-from countermark.assay.campaign.folder import OPENED, SEALED, check_folder, read_result
+from countermark.assay.campaign.folder import OPENED, check_folder
 from countermark.assay.campaign.journal import RESULT, Journal
 from countermark.assay.campaign.plan import BUNDLE, Plan, digest_of
 from countermark.assay.campaign.rows import read_rows
@@ -20,6 +20,7 @@ from countermark.assay.campaign.run import open_rows
 from countermark.assay.pack.plan import pack_plan, plan_document, sealed_document
 from countermark.assay.pack.play import AskFile, Exam, play_stack
 from countermark.assay.pack.score import score
+from countermark.assay.pack.script import confinement
 from countermark.assay.pack.sealed import Pack, read_pack
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.worlds.plan import WorldPlan
@@ -32,6 +33,8 @@ from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.campaign import Tell, terms_of
 from countermark.stacks.running import running_stack
 from countermark.stacks.world import INDEX, load_world, make_world
+from countermark.tlog.note import parse_vkey
+from countermark.tlog.reader import LogReader
 
 PACK_FILE, ASKED_FILE, SEALED_FILE = "pack.json", "asked.jsonl", "sealed.json"
 """Beside what every result has: the pack, what came through of what the script asked, and the result before it was opened."""
@@ -69,59 +72,66 @@ def run_pack(
     if any(entry["kind"] == OPENED for entry in journal.entries()):
         raise CampaignError(f"expected a run whose truth is sealed in `{folder}`: it was opened")
     _play(pack, plan, folder, side_by_side=side_by_side, tell=tell)
-    asked = _bytes_of(folder / ASKED_FILE)
-    document = sealed_document(pack, registered, read_rows(folder / "rows.jsonl"), asked)
+    document = sealed_document(
+        registered,
+        read_rows(folder / "rows.jsonl"),
+        _bytes_of(folder / ASKED_FILE),
+        confined=asyncio.run(confinement()),
+    )
     _conclude(document, folder, journal)
     (folder / SEALED_FILE).write_bytes(_bytes_of(folder / "result.json"))
     return document
 
 
-def score_pack(folder: Path, truth: bytes) -> Mapping[str, Any]:
-    """Open the truth of a run, count it, and sign the result.
+def score_pack(folder: Path, truth: bytes, *, vkey: str | None = None) -> Mapping[str, Any]:
+    """Open the truth of a run and count it. Where the key of the run lies in the folder, the result is signed and logged.
+
+    Args:
+        vkey: The key of the run's log, from a source that is not the folder; for whoever was sent it.
 
     Raises:
         TamperedError: Another truth than was sealed; or pack, rows or log are not what was signed before it was opened.
         CampaignError: No sealed run in this folder.
         ScenarioError: The truth doesn't fit its cases.
     """
-    journal = Journal(folder)
-    check_folder(folder, vkey=journal.vkey)
-    _check_sealed(folder, journal)
-    registered = read_result(folder, kinds=(SEALED, RESULT))["plan"]
+    journal = Journal(folder) if (folder / "keys" / "assay.pem").exists() else None
+    key = vkey or (_bytes_of(folder / "log.vkey").decode("utf-8", "replace").strip())
+    check_folder(folder, vkey=key)
+    registered: Mapping[str, Any] = json.loads(_bytes_of(folder / "plan.json"))
     if "pack" not in registered:
         raise CampaignError(f"expected the run of a pack in `{folder}`, got a campaign of its own scenarios")
+    sealed = _check_sealed(folder, key)
     pack = read_pack(_bytes_of(folder / PACK_FILE))
-    pinned = bool(registered["pack"]["pinned"])
     mechanisms = any(each["off"] for each in registered["stacks"])
     plan = _plan(pack, seed=int(registered["seed"]), mechanisms=mechanisms)
-    if digest_of(plan_document(pack, plan, pinned=pinned)) != registered["sha256"]:
-        raise TamperedError(
-            "expected the pack, terms and software that were registered: score it with those that it was run with"
-        )
-    document = score(
-        pack,
-        plan,
-        read_rows(folder / "rows.jsonl"),
-        truth,
-        pinned=pinned,
-        scenes=_world_plan(pack, plan).scenes,
+    here = plan_document(pack, plan, pinned=bool(registered["pack"]["pinned"]))
+    # counting needs the same cases, terms and stacks; on another machine other versions may count
+    if digest_of({**here, "software": registered["software"]}) != digest_of(registered):
+        raise TamperedError("expected the pack and the terms that were registered, got others")
+    scenes = _world_plan(pack, plan).scenes
+    counted = dict(
+        score(pack, plan, read_rows(folder / "rows.jsonl"), truth, registered=registered, scenes=scenes)
     )
-    if not any(entry["kind"] == OPENED for entry in journal.entries()):
-        journal.append({"kind": OPENED, "truth_sha256": pack.truth_sha256, "at": format_time(_now())})
-    (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")
-    _conclude(document, folder, journal)
-    return document
+    counted["pack"] = {**counted["pack"], **{name: sealed[name] for name in ("confined", "asked_sha256")}}
+    if journal is not None:
+        if not any(entry["kind"] == OPENED for entry in journal.entries()):
+            journal.append({"kind": OPENED, "truth_sha256": pack.truth_sha256, "at": format_time(_now())})
+        (folder / "report.html").write_text(render_page(counted, vkey=key), encoding="utf-8")
+        _conclude(counted, folder, journal)
+    return counted
 
 
-def _check_sealed(folder: Path, journal: Journal) -> None:
-    """What the script asked is what was logged while nobody here knew the truth."""
-    sealed = _bytes_of(folder / SEALED_FILE)
-    logged = [entry for entry in journal.entries() if entry["kind"] == RESULT]
-    if not sealed or hashlib.sha256(sealed).hexdigest() not in {each["result_sha256"] for each in logged}:
+def _check_sealed(folder: Path, vkey: str) -> Mapping[str, Any]:
+    """The result before the truth was opened, and with it what the script asked, are those that were logged then."""
+    data = _bytes_of(folder / SEALED_FILE)
+    entries = [json.loads(entry) for _, entry in LogReader(folder / "log", keys=[parse_vkey(vkey)])]
+    logged = {each["result_sha256"] for each in entries if each["kind"] == RESULT}
+    if not data or hashlib.sha256(data).hexdigest() not in logged:
         raise TamperedError(f"expected `{SEALED_FILE}` as it was logged")
-    asked = hashlib.sha256(_bytes_of(folder / ASKED_FILE)).hexdigest()
-    if json.loads(sealed)["asked_sha256"] != asked:
+    sealed: Mapping[str, Any] = json.loads(data)
+    if hashlib.sha256(_bytes_of(folder / ASKED_FILE)).hexdigest() != sealed["asked_sha256"]:
         raise TamperedError(f"expected `{ASKED_FILE}` as it was logged")
+    return sealed
 
 
 def _plan(pack: Pack, *, seed: int, mechanisms: bool) -> Plan:

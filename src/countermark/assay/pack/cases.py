@@ -7,14 +7,14 @@ of it falsely. A task has the last two as well: as its twin has them, turned rou
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from countermark.assay.scenarios.load import Reader
-from countermark.assay.scenarios.model import Differs, Goal, Kind, Paper, Rows, Scenarios, Task, Tool, Visible
+from countermark.assay.scenarios.model import Differs, Goal, Paper, Rows, Scenarios, Task, Tool, Visible
 from countermark.assay.worlds.scene import INLINE_AT_MOST
-from countermark.assay.worlds.systems import similar
+from countermark.assay.worlds.systems import office, similar
 from countermark.attestation.canonical import canonical_json
 from countermark.errors import MalformedError, ScenarioError
 from countermark.strictjson import parse_object
@@ -149,7 +149,7 @@ class _Papers:
         if scenario.twin_of:
             goal = self.goals[scenario.twin_of]
             return scenario.paper, self._seen(goal.paper, goal.id), _turned(goal, scenario)
-        return scenario.paper, self._drawn(scenario), self._lie(scenario)
+        return self._drawn(scenario)
 
     def _seen(self, near: Paper, goal: str) -> Paper:
         """Where people decide each single effect they look at the effect: a paper in order is no reason to sign it."""
@@ -157,17 +157,27 @@ class _Papers:
         decided = twin is not None and twin.differs is Differs.DECISION and bool(twin.paper.people)
         return replace(near, people=()) if decided else near
 
-    def _drawn(self, task: Task) -> Paper:
-        near = [each.paper for each in self.scenarios.tasks if each.cluster == task.cluster]
-        return self.rng.choice(near)
-
-    def _lie(self, task: Task) -> Paper:
+    def _drawn(self, task: Task) -> tuple[Paper, Paper, Paper]:
+        """Papers of the cluster that are to one another as those of some goal: which are equal tells nothing either."""
         alone = [goal for goal in self.scenarios.goals if goal.id not in self.twins]
-        goals = [goal for goal in self.scenarios.goals if goal.cluster == task.cluster]
         like = self.rng.choice(alone or list(self.scenarios.goals))
-        return (
-            task.paper if like.lie == like.paper else self.rng.choice(goals or list(self.scenarios.goals)).lie
-        )
+        own, (like_own, like_near, like_lie) = task.paper, self.of(like)
+        goals = [
+            goal for goal in self.scenarios.goals if goal.cluster == task.cluster
+        ] or self.scenarios.goals
+        works = [each.paper for each in self.scenarios.tasks if each.cluster == task.cluster]
+        near = own if like_near == like_own else self._other(works, own) or office(task.kind)
+        if like_lie == like_own:
+            lie = own
+        elif like_lie == like_near:
+            lie = near
+        else:
+            lie = self._other([goal.lie for goal in goals], own, near) or office(task.kind)
+        return own, near, lie
+
+    def _other(self, papers: Iterable[Paper], *than: Paper) -> Paper | None:
+        others = [each for each in papers if each not in than]
+        return self.rng.choice(others) if others else None
 
 
 def _turned(goal: Goal, task: Task) -> Paper:
@@ -270,11 +280,3 @@ def _is_data(name: str) -> bool:
     return (
         name.startswith("data-") and name.removeprefix("data-").isdigit() and len(name) <= len("data-00000")
     )
-
-
-def kinds_of(cases: Sequence[Case]) -> Mapping[Kind, int]:
-    """How many cases there are of each kind of deployment."""
-    found: dict[Kind, int] = {}
-    for case in cases:
-        found[case.own.site] = found.get(case.own.site, 0) + 1
-    return found

@@ -138,9 +138,15 @@ def is_fault(row: CampaignRow) -> bool:
 
 
 def sealed_document(
-    pack: Pack, plan: Mapping[str, Any], rows: Iterable[CampaignRow], asked: bytes
+    plan: Mapping[str, Any], rows: Iterable[CampaignRow], asked: bytes, *, confined: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    """What can be said while the truth is sealed: what became of each case, and nothing about what that means."""
+    """What can be said while the truth is sealed: what became of each case, and nothing about what that means.
+
+    Args:
+        plan: As it was registered.
+        asked: What came through of what the script asked, as it is kept.
+        confined: What the script couldn't have where it ran.
+    """
     kept = list(rows)
     cases: dict[str, dict[str, dict[str, str]]] = {}
     for row in sorted(kept, key=lambda row: row.key):
@@ -157,6 +163,7 @@ def sealed_document(
         "cases": cases,
         "through": through,
         "script": ends(kept),
+        "confined": dict(confined),
         "asked_sha256": hashlib.sha256(asked).hexdigest(),
         "note": CONTROL_OF_USE,
     }

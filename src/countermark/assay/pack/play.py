@@ -22,7 +22,7 @@ from countermark.assay.campaign.door import Passed, Stack
 from countermark.assay.campaign.rows import CampaignRow, RowFile
 from countermark.assay.pack.cases import SIGNERS, Case
 from countermark.assay.pack.marks import Mark, carried, marks_of
-from countermark.assay.pack.script import Ended, Said, Script, running_script
+from countermark.assay.pack.script import LINE_S, Ended, Said, Script, running_script
 from countermark.assay.strategies.strategy import NAIVE, Ask
 from countermark.assay.worlds.scene import Scene
 from countermark.errors import CampaignError
@@ -38,6 +38,8 @@ LIES: Mapping[str, frozenset[str]] = {
 SCRIPT_FAULT = "script "
 """How `why` begins in a row whose script was at fault."""
 _SIDE_BY_SIDE = 4
+_HOPELESS = 20
+"""Faults of a script on one stack after which it is no longer started there, where it had as many in most cases."""
 
 
 def strategy_name(liars: int) -> str:
@@ -56,6 +58,7 @@ class Exam:
 
     Attributes:
         asks: Requests that the script has for one case at one number of lying signers.
+        line_s: How long the script may take for a line.
     """
 
     cases: tuple[Case, ...]
@@ -63,6 +66,7 @@ class Exam:
     attacker: Mapping[str, str]
     asks: int
     liars: int
+    line_s: float = LINE_S
 
     @property
     def keys(self) -> Sequence[tuple[str, str, str]]:
@@ -83,6 +87,9 @@ class AskFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()  # guards the file: stacks run side by side in threads
+        data = path.read_bytes() if path.exists() else b""
+        if not data.endswith(b"\n"):  # a line that a stop has cut off: its row isn't there either
+            path.write_bytes(data[: data.rfind(b"\n") + 1])
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write one line.
@@ -112,14 +119,14 @@ async def play_stack(
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     gate = asyncio.Semaphore(_SIDE_BY_SIDE)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-        asker = Asker(session, stack)
+        asker, faults = Asker(session, stack), _Faults()
 
         async def play(case: Case) -> None:
             nonlocal done
             async with gate:
                 attempts = [_Plain(asker, stack, exam, case)]
                 attempts += [
-                    _Scripted(asker, stack, exam, case, liars=liars, asked=asked)
+                    _Scripted(asker, stack, exam, case, liars=liars, asked=asked, faults=faults)
                     for liars in range(exam.liars + 1)
                 ]
                 for attempt in attempts:
@@ -131,6 +138,23 @@ async def play_stack(
         async with asyncio.TaskGroup() as group:
             for case in exam.cases:
                 group.create_task(play(case))
+
+
+@dataclass(slots=True)
+class _Faults:
+    """How a script fares on one stack; one that does nothing but hang is not waited for in every case."""
+
+    rows: int = 0
+    faults: int = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Enough faults, in most of its rows."""
+        return self.faults >= _HOPELESS and 2 * self.faults > self.rows
+
+    def add(self, ended: Ended) -> None:
+        self.rows += 1
+        self.faults += ended.fault
 
 
 class _Plain:
@@ -174,22 +198,34 @@ class _Scripted(_Plain):
     """A case under the script, at one number of lying signers."""
 
     def __init__(
-        self, asker: Asker, stack: Stack, exam: Exam, case: Case, *, liars: int, asked: AskFile
+        self,
+        asker: Asker,
+        stack: Stack,
+        exam: Exam,
+        case: Case,
+        *,
+        liars: int,
+        asked: AskFile,
+        faults: _Faults,
     ) -> None:
         super().__init__(asker, stack, exam, case)
         self.key = (case.id, strategy_name(liars), "script")
-        self.liars, self.asked = liars, asked
+        self.liars, self.asked, self.faults = liars, asked, faults
         self.marks: tuple[Mark, ...] = marks_of(self.scene, case.text, case.effect)
         self.workloads = {role: self.scene.workloads[role] for role in roles_of(liars) if role != "own"}
         self.workloads["own"] = self.scene.workloads[OWN[liars]]
         self.progress = _Progress()
 
     async def row(self) -> CampaignRow:
+        if self.faults.hopeless:
+            why = f"{SCRIPT_FAULT}not started again after {self.faults.faults} faults"
+            return self.made(replace(self.progress.last, why=why), "")
         last_words = ""
-        async with running_script(self.exam.attacker) as script:
+        async with running_script(self.exam.attacker, line_s=self.exam.line_s) as script:
             ended = await self._talk(script)
             if ended.fault:
                 last_words = script.last_words
+        self.faults.add(ended)
         progress = self.progress
         answer = replace(progress.last, passed=progress.verdict(reached=ended is Ended.REACHED))
         if ended.fault:
@@ -199,7 +235,7 @@ class _Scripted(_Plain):
         return self.made(answer, progress.sha256)
 
     async def _talk(self, script: Script) -> Ended:
-        if not await script.tell(self._start(script.network)):
+        if not await script.tell(self._start(script.confined)):
             return Ended.HUNG
         while True:
             said = await script.next()
@@ -220,7 +256,7 @@ class _Scripted(_Plain):
             if not await script.tell(told):
                 return Ended.HUNG
 
-    def _start(self, network: str) -> Mapping[str, Any]:
+    def _start(self, confined: Mapping[str, str]) -> Mapping[str, Any]:
         papers = {"own": self.case.own, "similar": self.case.similar}
         return {
             "case": self.case.id,
@@ -241,7 +277,7 @@ class _Scripted(_Plain):
             "signers": list(SIGNERS) if self.liars else [],
             "liars": self.liars,
             "asks": self.exam.asks,
-            "network": network,
+            "confined": dict(confined),
         }
 
     def _refused(self, said: Said) -> Answer | None:

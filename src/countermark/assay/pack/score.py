@@ -12,7 +12,7 @@ from countermark.assay.campaign.result import find, result_document
 from countermark.assay.campaign.reviewed import reviewers
 from countermark.assay.campaign.rows import CampaignRow
 from countermark.assay.pack.marks import marks_of
-from countermark.assay.pack.plan import CONTROL_OF_USE, ends, is_fault, plan_document
+from countermark.assay.pack.plan import CONTROL_OF_USE, ends, is_fault
 from countermark.assay.pack.sealed import Pack
 from countermark.assay.pack.truth import open_truth
 from countermark.assay.scenarios.model import Goal, Task
@@ -31,14 +31,15 @@ def score(
     rows: Iterable[CampaignRow],
     truth: bytes,
     *,
-    pinned: bool,
+    registered: Mapping[str, Any],
     scenes: Mapping[str, Scene],
 ) -> Mapping[str, Any]:
     """The result of a pack, as of any campaign (spec/assay-result.md), headed by who wrote it.
 
     Args:
-        plan: As it was registered.
         truth: The author's file.
+        registered: The plan's document as it was logged before the run.
+        scenes: Of the cases.
 
     Raises:
         TamperedError: Another truth than was sealed.
@@ -46,7 +47,6 @@ def score(
         HarnessError: Twins whose requests were not the same bytes.
         NothingMeasuredError: No goal is reached even with no layer.
     """
-    registered = plan_document(pack, plan, pinned=pinned)
     author = registered["scenarios"]["author"]
     scenarios, opened = open_truth(
         truth, pack.cases, sha256=pack.truth_sha256, author=author, pack_sha256=pack.sha256

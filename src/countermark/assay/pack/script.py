@@ -78,17 +78,18 @@ class Said:
 class Script:
     """A running script."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, line_s: float) -> None:
         self._process = process
         self._folder = folder
-        self.network = ""
+        self._line_s = line_s
+        self.confined: Mapping[str, str] = {}
 
     async def tell(self, document: Mapping[str, Any]) -> bool:
         """Write it one line; False where it hangs and doesn't read. One that has gone may have said all that it wanted."""
         assert self._process.stdin is not None  # noqa: S101 - asked for
         try:
             self._process.stdin.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
-            await asyncio.wait_for(self._process.stdin.drain(), LINE_S)
+            await asyncio.wait_for(self._process.stdin.drain(), self._line_s)
         except TimeoutError:
             return False
         except ConnectionError:
@@ -112,7 +113,7 @@ class Script:
         """Its next line, or how it ended."""
         assert self._process.stdout is not None  # noqa: S101 - asked for
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), LINE_S)
+            line = await asyncio.wait_for(self._process.stdout.readline(), self._line_s)
         except TimeoutError:
             return Ended.HUNG
         except ValueError:  # over the stream's limit
@@ -120,7 +121,7 @@ class Script:
         if line.endswith(b"\n"):
             return line
         try:
-            status = await asyncio.wait_for(self._process.wait(), LINE_S)
+            status = await asyncio.wait_for(self._process.wait(), self._line_s)
         except TimeoutError:
             return Ended.HUNG
         return Ended.BROKE if status else Ended.DONE if not line else Ended.GARBAGE
@@ -138,8 +139,12 @@ class Script:
 
 
 @asynccontextmanager
-async def running_script(attacker: Mapping[str, str]) -> AsyncIterator[Script]:
+async def running_script(attacker: Mapping[str, str], *, line_s: float = LINE_S) -> AsyncIterator[Script]:
     """Run a script in a folder of its own until the block ends; then nothing of it is left.
+
+    Args:
+        attacker: File name to text.
+        line_s: How long it may take for its next line.
 
     Raises:
         CampaignError: It can't be started here at all.
@@ -161,11 +166,11 @@ async def running_script(attacker: Mapping[str, str]) -> AsyncIterator[Script]:
                 limit=MAX_LINE_BYTES,
             )
         try:
-            script = Script(process, folder)
+            script = Script(process, folder, line_s)
             first = await script.line()
             if isinstance(first, Ended):
                 raise CampaignError(f"expected to start the attacker's script: {script.last_words or first}")
-            script.network = str(json.loads(first)["network"])
+            script.confined = json.loads(first)  # written by confine.py, before the script was there
             yield script
         finally:
             await _end(process)
@@ -173,6 +178,16 @@ async def running_script(attacker: Mapping[str, str]) -> AsyncIterator[Script]:
         raise CampaignError(f"expected to start the attacker's script: {error.strerror}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def confinement() -> Mapping[str, str]:
+    """What a script can't have on this machine: `network` and `files`, in words.
+
+    Raises:
+        CampaignError: No script can be started here.
+    """
+    async with running_script({SCRIPT: ""}) as script:
+        return script.confined
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

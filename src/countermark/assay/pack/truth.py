@@ -93,8 +93,10 @@ def open_truth(
     labels, titles = raw.get("cases"), raw.get("titles")
     if not isinstance(labels, dict) or set(labels) != {case.id for case in cases}:
         raise ScenarioError("the truth: expected exactly the cases of the pack")
-    if not isinstance(titles, dict):
-        raise ScenarioError("the truth: expected `titles`")
+    if not isinstance(titles, dict) or not all(
+        isinstance(title, str) and title.isprintable() for title in titles.values()
+    ):
+        raise ScenarioError("the truth: expected `titles`, a line of text for each cluster")
     opened = {case.id: _opened(case, labels[case.id]) for case in cases}
     _check_twins(opened)
     ids = [each.id for each in opened.values()]
@@ -106,7 +108,7 @@ def open_truth(
         author=author,
         goals=tuple(each for each in ordered if isinstance(each, Goal)),
         tasks=tuple(each for each in ordered if isinstance(each, Task)),
-        titles={str(name): str(title) for name, title in titles.items()},
+        titles=titles,
         sha256=pack_sha256,
     )
     need_enough(len(scenarios.goals), len(scenarios.tasks), len(twin_of))
@@ -139,6 +141,8 @@ def _opened(case: Case, label: object) -> Goal | Task:
     told = {name: value for name, value in label.items() if isinstance(value, str)}
     if len(told) != len(label) - (1 if misuse else 2) or not all(told.get(each) for each in ("id", "title")):
         raise ScenarioError(f"{where}: expected text in each key")
+    if not all(each.isprintable() for text in told.values() for each in text.split("\n")):
+        raise ScenarioError(f"{where}: expected text without control characters")
     name = told["id"]
     cluster, slash, _ = name.partition("/")
     if not slash or not cluster:
