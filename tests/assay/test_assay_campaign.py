@@ -61,10 +61,10 @@ def test_layers_in_series_are_judged_try_by_try() -> None:
         for stack, passed in by_stack.items()
     ]
     matrices = make_matrices(plan, rows)
-    at = 0, [each.name for each in STRATEGIES].index("misdescribe")
-    assert matrices.outcomes((REFUSAL,)).breached[at]
-    assert matrices.outcomes((CLASSIFIER,)).breached[at]
-    assert not matrices.outcomes((REFUSAL, CLASSIFIER)).breached[at]
+    for layers, reached in (((REFUSAL,), True), ((CLASSIFIER,), True), ((REFUSAL, CLASSIFIER), False)):
+        outcomes = matrices.outcomes(layers)
+        assert outcomes.strategies == ("misdescribe",)
+        assert outcomes.breached[outcomes.goals.index(goal), 0] == reached
 
 
 def test_what_nobody_answered_counts_against_the_safeguard() -> None:

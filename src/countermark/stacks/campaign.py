@@ -15,11 +15,21 @@ from typing import Any
 from countermark.assay.campaign.door import StackSpec
 from countermark.assay.campaign.journal import Journal
 from countermark.assay.campaign.matrix import NAIVE, Matrices
-from countermark.assay.campaign.plan import BUNDLE, SUPERVISORS, Plan, Reviewing, Term, standard_stacks
+from countermark.assay.campaign.plan import (
+    BUNDLE,
+    SCALES,
+    SUPERVISORS,
+    Plan,
+    Reviewing,
+    Term,
+    standard_stacks,
+    tampers,
+)
 from countermark.assay.campaign.result import find, result_document
 from countermark.assay.campaign.reviewed import reviewers
 from countermark.assay.campaign.rows import read_rows
-from countermark.assay.campaign.run import jobs_of, open_rows, run_stack
+from countermark.assay.campaign.run import jobs_for, jobs_of, open_rows, run_stack
+from countermark.assay.campaign.scored import flag_from, read_scores, score_jobs
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.scenarios.load import OURS, load_scenarios
 from countermark.assay.scenarios.sample import sample
@@ -30,6 +40,7 @@ from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.running import running_stack
 from countermark.stacks.world import INDEX, load_world, make_world
 
+SCORES = "scores.json"
 Tell = Callable[[int, int], None]
 """`tell(done, whole)`: rows that are there, of all rows."""
 
@@ -57,10 +68,17 @@ def make_plan(
     bundle = load_bundle(shipped_bundle(BUNDLE))
     terms = terms_of(bundle)
     forbidding = tuple(each.clause for each in terms if each.forbids)
+    scenes = plan_world(scenarios, STRATEGIES, seed=seed, scales=SCALES).scenes
+    _, tasks = jobs_of(scenes, (), naive=NAIVE)
     return Plan(
         scenarios=scenarios,
         strategies=STRATEGIES,
-        stacks=standard_stacks(scenarios, clauses=() if quick else forbidding, mechanisms=not quick),
+        stacks=standard_stacks(
+            scenarios,
+            clauses=() if quick else forbidding,
+            mechanisms=not quick,
+            flag_from=flag_from(score_jobs(tasks).tasks),
+        ),
         seed=seed,
         bundle_sha256=bundle.digest,
         terms=terms,
@@ -110,10 +128,11 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
     world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
     goals, tasks = jobs_of(world.scenes, plan.strategies, naive=NAIVE)
     jobs = [*goals, *tasks]
+    (folder / SCORES).write_bytes(score_jobs(jobs).to_bytes())
     rows = open_rows(folder)
     stop = threading.Event()
     done = {spec.name: 0 for spec in plan.stacks}
-    whole = len(plan.stacks) * len(jobs)
+    whole = sum(len(jobs_for(jobs, tampering=tampers(spec))) for spec in plan.stacks)
 
     def teller(name: str) -> Callable[[int], None]:
         def told(count: int) -> None:
@@ -123,13 +142,14 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
         return told
 
     def one(spec: StackSpec) -> None:
-        if all(job.key(spec.name) in rows for job in jobs):
-            teller(spec.name)(len(jobs))
+        mine = jobs_for(jobs, tampering=tampers(spec))
+        if all(job.key(spec.name) in rows for job in mine):
+            teller(spec.name)(len(mine))
             return
         if stop.is_set():
             return
         with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
-            asyncio.run(run_stack(stack, jobs, rows, tell=teller(spec.name), stop=stop))
+            asyncio.run(run_stack(stack, mine, rows, tell=teller(spec.name), stop=stop))
 
     pool = ThreadPoolExecutor(side_by_side)
     try:
@@ -149,7 +169,7 @@ def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
         read_rows(folder / "rows.jsonl"),
         simulated={SUPERVISORS: reviewers(plan)},
     )
-    document = result_document(find(plan, matrices))
+    document = result_document(find(plan, matrices), scores=read_scores(folder / SCORES))
     data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
     (folder / "result.json").write_bytes(data)
     (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")

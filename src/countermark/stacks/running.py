@@ -149,7 +149,12 @@ def _make_folder(gateway: Path, spec: StackSpec, terms: Bundle, world: MadeWorld
     bundle = gateway / "bundle"
     shutil.rmtree(bundle, ignore_errors=True)
     derive_bundle(
-        shipped_bundle(spec.bundle), bundle, upstream_url=upstream_url, without=spec.without, off=spec.off
+        shipped_bundle(spec.bundle),
+        bundle,
+        upstream_url=upstream_url,
+        without=spec.without,
+        off=spec.off,
+        flag_from=spec.flag_from,
     )
     try:
         approve_bundle(

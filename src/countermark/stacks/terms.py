@@ -55,14 +55,37 @@ TAKEN_AS: Final[Mapping[str, Callable[[Leaf], bool | None]]] = {
 MECHANISMS: Final = (COUNTERSIGNING, *TAKEN_AS)
 
 
-def copy_bundle(source: Path, target: Path, *, upstream_url: str) -> None:
-    """Copy a bundle, with the address of this machine's model in place of every upstream's."""
+def copy_bundle(source: Path, target: Path, *, upstream_url: str, flag_from: float | None = None) -> None:
+    """Copy a bundle, with the address of this machine's model in place of every upstream's.
+
+    Args:
+        flag_from: The threshold of its classifier, where it is to be another one than the bundle's own.
+
+    Raises:
+        StackError: A threshold for a bundle without a classifier.
+    """
     shutil.copytree(source, target, dirs_exist_ok=True)
     _write_address(target / "bundle.toml", upstream_url)
+    if flag_from is not None:
+        terms = target / "bundle.toml"
+        text, many = re.subn(
+            r"^threshold = .*$", f"threshold = {flag_from:.6f}", terms.read_text(), flags=re.MULTILINE
+        )
+        if many != 1:
+            raise StackError(
+                f"expected one classifier in `{source.name}` to set the threshold of, got {many}"
+            )
+        terms.write_text(text)
 
 
 def derive_bundle(
-    source: Path, target: Path, *, upstream_url: str, without: Collection[str] = (), off: str = ""
+    source: Path,
+    target: Path,
+    *,
+    upstream_url: str,
+    without: Collection[str] = (),
+    off: str = "",
+    flag_from: float | None = None,
 ) -> None:
     """Write a bundle, perhaps with clauses left out or a mechanism switched off; there is none in `target` yet.
 
@@ -73,7 +96,7 @@ def derive_bundle(
     if off and off not in MECHANISMS:
         raise StackError(f"expected a mechanism of {', '.join(MECHANISMS)}, got `{off[:40]}`")
     if not without and not off:
-        copy_bundle(source, target, upstream_url=upstream_url)
+        copy_bundle(source, target, upstream_url=upstream_url, flag_from=flag_from)
         return
     before = parse_bundle(source)
     known = {clause.id for clause in before.clauses}

@@ -97,6 +97,7 @@ class StackSpec:
         upstream: Mode of the played model: `obey`, `refuse` (by wording) or `deny` (whatever is asked).
         phrases: What `refuse` refuses by; empty for the played model's own list.
         bundle: Name of a shipped bundle that its gateway decides by; empty for none: callers reach the model.
+        flag_from: Score from which the bundle's classifier flags; None: the bundle's own threshold.
         without: Clauses left out of the bundle.
         off: Mechanism that is switched off: `countersigning` (views lowered to one party's word), `people` (approvals
             are taken as given: the forbid is left out where only people lift it), `claims` (what a caller says against
@@ -111,6 +112,7 @@ class StackSpec:
     upstream: str = "obey"
     phrases: tuple[str, ...] = ()
     bundle: str = ""
+    flag_from: float | None = None
     without: tuple[str, ...] = ()
     off: str = ""
     supervisors: bool = False

@@ -114,7 +114,7 @@ class Matrices:
         """The matrix of a set of layers over all goals.
 
         Args:
-            strategies: Those that count; all where it is None.
+            strategies: Those that count, of those that were tried on each of the stacks; all where it is None.
         """
         kept = (layers, None if strategies is None else frozenset(strategies))
         if kept not in self._known:
@@ -122,7 +122,12 @@ class Matrices:
         return self._known[kept]
 
     def _outcomes(self, layers: Layers, strategies: Collection[str] | None) -> Outcomes:
-        known = [each for each in self.strategies if strategies is None or each.name in strategies]
+        tried = set.intersection(*(self._tried(each) for each in layers if each not in self.simulated))
+        known = [
+            each
+            for each in self.strategies
+            if each.name in tried and (strategies is None or each.name in strategies)
+        ]
         cluster = {goal.id: (goal.cluster,) for goal in self.scenarios.goals}
         names = [each.name for each in known]
         found = [
@@ -146,6 +151,10 @@ class Matrices:
             assumed=made.assumed,
             authors=tuple(each.author.value for each in known),
         )
+
+    def _tried(self, stack: str) -> set[str]:
+        """Strategies that were tried on a stack at all; goals that one of them left out still count as reached by it."""
+        return {strategy for _, strategy, _ in self.rows(stack) if strategy}
 
     def work(self, layers: Layers) -> Work:
         """What a set of layers did with the benign tasks."""

@@ -22,6 +22,7 @@ from countermark.loopback.refusal import PHRASES as REFUSED
 SCALES = (1, 100, 1_000_000)
 BUNDLE = "everyday"
 OPEN, REFUSAL, CLASSIFIER, BOTH, MAIN = "open", "refusal", "classifier", "refusal + classifier", "countermark"
+WITHOUT_PERMIT = "without permit check"
 SUPERVISORS = "supervisors"
 DENY_ALL, PHRASES = "deny-all", "phrase filter"
 LAYERS = (REFUSAL, CLASSIFIER, SUPERVISORS, MAIN)
@@ -120,7 +121,13 @@ class Plan:
 
 
 def _stack_document(spec: StackSpec) -> Mapping[str, Any]:
-    return {**asdict(spec), "without": list(spec.without), "phrases": digest_of(list(spec.phrases))}
+    flags = None if spec.flag_from is None else repr(spec.flag_from)
+    return {
+        **asdict(spec),
+        "without": list(spec.without),
+        "phrases": digest_of(list(spec.phrases)),
+        "flag_from": flags,
+    }
 
 
 def digest_of(document: Any) -> str:
@@ -159,12 +166,25 @@ def control_phrases(scenarios: Scenarios) -> tuple[str, ...]:
     )
 
 
+def tampers(spec: StackSpec) -> bool:
+    """Whether whoever runs this stack's gateway also rewrites its log: each time it has to be started again.
+
+    On variants that differ in a clause or in people it would show nothing more: who runs the machine needs none of these.
+    """
+    return not spec.bundle or spec.name in (MAIN, WITHOUT_PERMIT)
+
+
 def standard_stacks(
-    scenarios: Scenarios, *, clauses: Sequence[str] = (), mechanisms: bool = True
+    scenarios: Scenarios,
+    *,
+    clauses: Sequence[str] = (),
+    mechanisms: bool = True,
+    flag_from: float | None = None,
 ) -> tuple[StackSpec, ...]:
     """The four stacks, the controls, and Countermark with each mechanism switched off and each clause left out.
 
     Args:
+        flag_from: Threshold of the classifier's stacks.
         mechanisms: Also what tells layers and mechanisms apart: the classifier alone, and each mechanism switched off.
         clauses: Ids of clauses that forbid; each is left out once.
     """
@@ -189,6 +209,7 @@ def standard_stacks(
             upstream="refuse",
             phrases=refusal_phrases(scenarios),
             bundle="classifier-only",
+            flag_from=flag_from,
         ),
         StackSpec(
             name=MAIN,
@@ -200,7 +221,10 @@ def standard_stacks(
     if mechanisms:
         stacks.append(
             StackSpec(
-                name=CLASSIFIER, title="a classifier before a model that obeys", bundle="classifier-only"
+                name=CLASSIFIER,
+                title="a classifier before a model that obeys",
+                bundle="classifier-only",
+                flag_from=flag_from,
             )
         )
         stacks += [
@@ -215,7 +239,7 @@ def standard_stacks(
         ]
         stacks.append(
             StackSpec(
-                name="without permit check",
+                name=WITHOUT_PERMIT,
                 title="Countermark, where the upstream serves whoever has its key",
                 bundle=BUNDLE,
             )

@@ -22,8 +22,10 @@ from countermark.assay.campaign.plan import (
     PHRASES,
     REFUSAL,
     SUPERVISORS,
+    WITHOUT_PERMIT,
     Plan,
 )
+from countermark.assay.campaign.scored import Scores, scored_document
 from countermark.assay.controls import DENY_ALL as CONTROL_DENY_ALL
 from countermark.assay.controls import NO_OP, PHRASE_FILTER, Controlled, Controls, score_controls
 from countermark.assay.outcomes import Outcomes, real
@@ -90,14 +92,18 @@ def _words_only(matrices: Matrices, layers: Layers) -> Outcomes:
     return matrices.outcomes(layers, strategies=afforded(matrices.strategies, 0))
 
 
-def result_document(found: Found) -> Mapping[str, Any]:
-    """Everything that was measured."""
+def result_document(found: Found, *, scores: Scores | None = None) -> Mapping[str, Any]:
+    """Everything that was measured.
+
+    Args:
+        scores: Of the classifier, for figures at stated false-stop rates.
+    """
     matrices, kept, plan = found.matrices, found.kept, found.plan
     columns = [each for each in COLUMNS if _is_there(each.layers, matrices)]
     mechanisms = [
         Column(name=spec.name, title=spec.title, layers=(spec.name,))
         for spec in plan.stacks
-        if (spec.off or spec.name == "without permit check") and spec.name in matrices.stacks
+        if (spec.off or spec.name == WITHOUT_PERMIT) and spec.name in matrices.stacks
     ]
     goals = [goal for goal, keep in zip(plan.scenarios.goals, kept, strict=True) if keep]
     measured = [measure_column(column, matrices, kept) for column in columns]
@@ -132,6 +138,7 @@ def result_document(found: Found) -> Mapping[str, Any]:
         "clauses": _clauses(found),
         "heat": _heat(found),
         "attribution": _attribution(found),
+        "classifier_at": [] if scores is None else scored_document(scores, matrices, kept),
         "composition": _composition(found),
         "missed": _missed(found),
         **_only_seeming(columns, found),
@@ -157,7 +164,7 @@ def _without(mechanisms: Sequence[Column], found: Found) -> Sequence[Mapping[str
     for column in mechanisms:
         entry: dict[str, Any] = {"name": column.name, "title": column.title, "levels": {}}
         for liars in LEVELS:
-            whole, less = (_at(found, layers, liars) for layers in ((MAIN,), column.layers))
+            whole, less = _alike(*(_at(found, layers, liars) for layers in ((MAIN,), column.layers)))
             difference = pair(less.survives, whole.survives, less.clusters)
             compared[f"{column.name} / {liars}"] = difference
             entry["levels"][str(liars)] = {
@@ -178,6 +185,12 @@ def _without(mechanisms: Sequence[Column], found: Found) -> Sequence[Mapping[str
         for liars, level in entry["levels"].items():
             level["p_holm"] = adjusted[f"{entry['name']} / {liars}"]
     return made
+
+
+def _alike(one: Outcomes, other: Outcomes) -> tuple[Outcomes, Outcomes]:
+    """Both under the strategies that both were tried with."""
+    common = set(one.strategies) & set(other.strategies)
+    return one.under(common), other.under(common)
 
 
 def _at(found: Found, layers: Layers, liars: int | str) -> Outcomes:

@@ -237,6 +237,11 @@ def _waited(answer: Answer) -> Answer:
     return Answer(passed=Passed.WAITED, clauses=answer.clauses, decision=answer.decision, why=answer.why)
 
 
+def jobs_for(jobs: Iterable[Job], *, tampering: bool) -> list[Job]:
+    """Jobs of one stack: where nobody is to tamper with its log, without those that do."""
+    return [job for job in jobs if tampering or not job.attempt.tamper]
+
+
 def jobs_of(
     scenes: Mapping[str, Scene], strategies: Sequence[Strategy], *, naive: str
 ) -> tuple[list[Job], list[Job]]:
