@@ -49,7 +49,7 @@ CountermarkError
 │   ├── WeakerAttackerError     a figure that rose because less was tried
 │   ├── RequirementError        a requirement that can't be read; the message says what to write
 │   ├── ReviewError             recorded reviews that are not what their format says
-│   └── ExtraError              the numerical packages are not installed; the message says how to
+│   └── ExtraError              a package that an extra brings is not installed; the message says how to
 ├── StackError                  a generated deployment that can't be made or started; says where its own words are
 ├── SignalError                 a classifier that says nothing: not installed, not reached, or not understood
 └── SettingsError               settings that can't be used; the message says what to write
@@ -285,7 +285,7 @@ class ReviewError(AssayError):
 
 
 class ExtraError(AssayError):
-    """The numerical packages are not installed; the message says how to install them."""
+    """A package that an extra brings is not installed; the message says how to install it."""
 
 
 class StackError(CountermarkError):

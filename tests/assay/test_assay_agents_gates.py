@@ -210,7 +210,7 @@ def test_answers_of_a_gateway(case: str) -> None:
     assert (answer.verdict, answer.because) == (verdict, because)
 
 
-@pytest.mark.parametrize("address", ["https://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:1/v1", ""])
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:1/v1", ""])
 def test_only_addresses_of_gateways(address: str) -> None:
     """Something else than `http://HOST:PORT` is refused before the first call."""
     with pytest.raises(SettingsError, match="expected the address of a gateway"):

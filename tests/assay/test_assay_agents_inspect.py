@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -233,8 +234,6 @@ def test_command_runs_with_the_gateways_address(tmp_path: Path) -> None:
         "u.build_opener(u.ProxyHandler({})).open(url + '/readyz'); "
         "sys.exit(3 if len(json.load(open(os.environ['COUNTERMARK_CREDENTIALS']))) > 100 else 4)"
     )
-    import sys
-
     done_ = CliRunner().invoke(
         assay, ["inspect", "--out", str(tmp_path / "out"), "--", sys.executable, "-c", program]
     )
@@ -251,9 +250,10 @@ def test_evaluation_with_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def obey(messages: Any, tools: Any, choice: Any, config: Any) -> Any:
         output = ModelOutput.from_content("mockllm/model", "Here it is: 42 rows.")
-        if messages[-1].role == "user" and tools:
-            name, properties = tools[0].name, tools[0].parameters.properties
-            output = ModelOutput.for_tool_call("mockllm/model", name, dict.fromkeys(properties, "x"))
+        asked = re.search(r"\bcall ([a-z_]+)\(", messages[-1].text)
+        if messages[-1].role == "user" and asked is not None:
+            arguments, _ = json.JSONDecoder().raw_decode(messages[-1].text, asked.end())
+            output = ModelOutput.for_tool_call("mockllm/model", asked[1], arguments)
         output.usage = ModelUsage()  # else it counts tokens with a table that it would fetch
         return output
 
@@ -275,7 +275,7 @@ def test_evaluation_with_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert log.status == "success", log.error
         return log
 
-    assert {each.scores["done"].value for each in run().samples} == {1}
+    assert {next(iter(each.scores.values())).value for each in run().samples} == {1}
     with _running(1, "everyday", None) as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

@@ -195,13 +195,14 @@ def _report(
     from countermark.assay.agents.dojo_source import beside_recorded, make_source
     from countermark.assay.report import document, text
     from countermark.assay.report.page import render as render_page
-    from countermark.cli.assay_agentdojo_stack import REMARKS, TITLES
+    from countermark.cli.assay_agentdojo_stack import GATEWAY_REMARK, REMARKS, TITLES
 
     agreement = beside_recorded(rows)
     ran = {row.gate for row in rows}
     remarks = [
         "the agent obeys everything that it reads: an upper bound on what an attacker controls, a lower bound on the gate; it "
         "says nothing about any model",
+        *([GATEWAY_REMARK] if any(name in TITLES or name.startswith("http:") for name in ran) else []),
         *(REMARKS[name] for name in TITLES if name in ran),
     ]
     if agreement.same:

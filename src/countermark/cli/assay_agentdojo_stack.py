@@ -41,6 +41,10 @@ REMARKS: Final[Mapping[str, str]] = {
     "brings it down to the first line",
     TASK_PEOPLE: "task's tools + people: both",
 }
+GATEWAY_REMARK: Final = (
+    "the strategies change how an injection is written, which a gateway doesn't read: so theater is 0 here, by construction. "
+    "Whoever adapts to a gateway chooses goals that the declared tools serve, and these goals were chosen before it"
+)
 CLAUSE: Final = """\
 +++
 id = "AG-1"
