@@ -103,7 +103,6 @@ class StackSpec:
             are taken as given: the forbid is left out where only people lift it), `claims` (what a caller says against
             himself forbids nothing), `binding` (nobody asks for a key, and workloads that have one show an API key); empty
             for none. That the weaker of statement and tie counts is no clause: no bundle can switch it off, so it is none.
-        supervisors: Simulated reviewers behind it.
         checks_permit: The upstream serves only what carries a PERMIT (`countermark.upstream`).
     """
 
@@ -115,5 +114,4 @@ class StackSpec:
     flag_from: float | None = None
     without: tuple[str, ...] = ()
     off: str = ""
-    supervisors: bool = False
     checks_permit: bool = False

@@ -12,9 +12,9 @@ from countermark.assay.strategies.asking import naive as naive_text
 from countermark.assay.strategies.strategy import Author, Cost, Strategy, Try
 from countermark.assay.worlds.scene import Scene
 
-CHANGES = ("drop-last-entry", "drop-approval-entry", "rewrite-signed")
+CHANGES = ("drop-last-entry", "drop-approval-entry", "rewrite-signed", "remove-log")
 """Cut the last entry off; take out the one that used the approval up; write the log anew without it, and sign it with the
-gateway's own key. `countermark.stacks` makes them."""
+gateway's own key; throw the log away. `countermark.stacks` makes them."""
 
 
 def _tries(scene: Scene) -> tuple[Try, ...]:
