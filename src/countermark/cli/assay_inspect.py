@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from countermark.cli.output import Command, example
+from countermark.cli.output import Command, example, json_option
 from countermark.errors import SettingsError
 
 BUNDLE = "everyday"
@@ -33,19 +33,24 @@ BUNDLE = "everyday"
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for world, log and holds, kept; a temporary one where it is left out.",
 )
+@json_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @example("countermark assay inspect -- inspect eval countermark/control-of-use -T gated=true --model MODEL")
-def inspect_gateway(seed: int, bundle: str, folder: Path | None, command: tuple[str, ...]) -> None:
+def inspect_gateway(
+    seed: int, bundle: str, folder: Path | None, command: tuple[str, ...], *, as_json: bool
+) -> None:
     """Start a gateway in the world that the scenarios are of, and run a command with its address and credentials.
 
     The command gets COUNTERMARK_URL and COUNTERMARK_CREDENTIALS, which the approver `countermark/gate` and the task
     `countermark/control-of-use` of Inspect AI read. Without a command both are printed, and the gateway runs until it is
-    told to stop. Only decisions come from it: the model behind it is played, and the evaluation asks its own model.
+    told to stop; with one, the command alone speaks. Only decisions come from it: the model behind it is played, and the evaluation asks its own model.
     """
     with _running(seed, bundle, folder) as variables:
         if not command:
-            for name, value in variables.items():
-                click.echo(f"export {name}={value}")
+            if as_json:
+                click.echo(json.dumps(variables))
+            else:
+                click.echo("\n".join(f"export {name}={value}" for name, value in variables.items()))
             click.echo("the gateway runs until it is interrupted", err=True)
             threading.Event().wait()
         done = _run(command, variables)
