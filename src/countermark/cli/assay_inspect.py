@@ -43,7 +43,8 @@ def inspect_gateway(
 
     The command gets COUNTERMARK_URL and COUNTERMARK_CREDENTIALS, which the approver `countermark/gate` and the task
     `countermark/control-of-use` of Inspect AI read. Without a command both are printed, and the gateway runs until it is
-    told to stop; with one, the command alone speaks. Only decisions come from it: the model behind it is played, and the evaluation asks its own model.
+    told to stop; with one, the command alone speaks. Only decisions come from it: the model behind it is played, and the
+    evaluation asks its own model.
     """
     with _running(seed, bundle, folder) as variables:
         if not command:
