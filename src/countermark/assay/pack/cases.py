@@ -154,8 +154,7 @@ class _Papers:
     def _seen(self, near: Paper, goal: str) -> Paper:
         """Where people decide each single effect they look at the effect: a paper in order is no reason to sign it."""
         twin = self.twins.get(goal)
-        decided = twin is not None and twin.differs is Differs.DECISION and bool(twin.paper.people)
-        return replace(near, people=()) if decided else near
+        return near if twin is None or twin.differs is not Differs.DECISION else replace(near, people=())
 
     def _drawn(self, task: Task) -> tuple[Paper, Paper, Paper]:
         """Papers of the cluster that are to one another as those of some goal: which are equal tells nothing either."""

@@ -28,6 +28,7 @@ from countermark.strictjson import parse_object
 CONFINE = Path(__file__).with_name("confine.py")
 LINE_S = 20.0
 """How long it may take for its next line."""
+_START_S = 60.0
 MAX_LINE_BYTES = 256 << 10
 MAX_MESSAGES, MAX_HEADERS, MAX_VALUE = 64, 16, 1024
 _HEADER = re.compile(r"(?:countermark|x)-[a-z0-9-]{1,60}", re.ASCII)
@@ -109,11 +110,12 @@ class Script:
             return Ended.DONE
         return _said(raw.get("ask")) if set(raw) == {"ask"} else Ended.GARBAGE
 
-    async def line(self) -> bytes | Ended:
+    async def line(self, *, within_s: float | None = None) -> bytes | Ended:
         """Its next line, or how it ended."""
+        within_s = within_s or self._line_s
         assert self._process.stdout is not None  # noqa: S101 - asked for
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), self._line_s)
+            line = await asyncio.wait_for(self._process.stdout.readline(), within_s)
         except TimeoutError:
             return Ended.HUNG
         except ValueError:  # over the stream's limit
@@ -121,7 +123,7 @@ class Script:
         if line.endswith(b"\n"):
             return line
         try:
-            status = await asyncio.wait_for(self._process.wait(), self._line_s)
+            status = await asyncio.wait_for(self._process.wait(), within_s)
         except TimeoutError:
             return Ended.HUNG
         return Ended.BROKE if status else Ended.DONE if not line else Ended.GARBAGE
@@ -167,7 +169,7 @@ async def running_script(attacker: Mapping[str, str], *, line_s: float = LINE_S)
             )
         try:
             script = Script(process, folder, line_s)
-            first = await script.line()
+            first = await script.line(within_s=_START_S)
             if isinstance(first, Ended):
                 raise CampaignError(f"expected to start the attacker's script: {script.last_words or first}")
             script.confined = json.loads(first)  # written by confine.py, before the script was there
