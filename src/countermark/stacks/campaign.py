@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +26,10 @@ from countermark.assay.campaign.plan import (
     tampers,
 )
 from countermark.assay.campaign.result import find, result_document
+from countermark.assay.campaign.reuse import reuse_rows
 from countermark.assay.campaign.reviewed import reviewers
 from countermark.assay.campaign.rows import read_rows
-from countermark.assay.campaign.run import jobs_for, jobs_of, open_rows, run_stack
+from countermark.assay.campaign.run import Job, jobs_for, jobs_of, open_rows, run_stack
 from countermark.assay.campaign.scored import flag_from, read_scores, score_jobs
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.scenarios.load import OURS, load_scenarios
@@ -131,30 +132,26 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
     (folder / SCORES).write_bytes(score_jobs(jobs).to_bytes())
     rows = open_rows(folder)
     stop = threading.Event()
-    done = {spec.name: 0 for spec in plan.stacks}
     whole = sum(len(jobs_for(jobs, tampering=tampers(spec))) for spec in plan.stacks)
 
-    def teller(name: str) -> Callable[[int], None]:
-        def told(count: int) -> None:
-            done[name] = count
-            tell(sum(done.values()), whole)
-
-        return told
-
     def one(spec: StackSpec) -> None:
-        mine = jobs_for(jobs, tampering=tampers(spec))
-        if all(job.key(spec.name) in rows for job in mine):
-            teller(spec.name)(len(mine))
-            return
-        if stop.is_set():
+        mine: Sequence[Job] = jobs_for(jobs, tampering=tampers(spec))
+        if spec.without:
+            mine = reuse_rows(spec, mine, rows)
+        if stop.is_set() or all(job.key(spec.name) in rows for job in mine):
             return
         with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
-            asyncio.run(run_stack(stack, mine, rows, tell=teller(spec.name), stop=stop))
+            asyncio.run(run_stack(stack, mine, rows, tell=lambda _: tell(len(rows), whole), stop=stop))
 
     pool = ThreadPoolExecutor(side_by_side)
     try:
-        for finished in as_completed([pool.submit(one, spec) for spec in plan.stacks]):
-            finished.result()
+        # what leaving out a clause changes is asked anew once the whole is measured
+        for specs in (
+            [each for each in plan.stacks if not each.without],
+            [each for each in plan.stacks if each.without],
+        ):
+            for finished in as_completed([pool.submit(one, spec) for spec in specs]):
+                finished.result()
     finally:
         stop.set()  # after an error or Ctrl-C the others end with the try that they are at; rows are kept
         pool.shutdown(cancel_futures=True)

@@ -227,14 +227,14 @@ async def _ask(
         await stack.people.sign(answer.hold_id, signs)
         prepared = asker.prepare(ask, route)
         signed = await asker.send(prepared, ask.body, effect=effect)
-        answer = _waited(signed) if signed.passed is Passed.PASSED else answer
+        answer = _waited(signed, answer.clauses) if signed.passed is Passed.PASSED else answer
     if ask.again and answer.passed.through:
         return await asker.send(prepared, ask.body, effect=effect)
     return answer
 
 
-def _waited(answer: Answer) -> Answer:
-    return Answer(passed=Passed.WAITED, clauses=answer.clauses, decision=answer.decision, why=answer.why)
+def _waited(answer: Answer, held_by: tuple[str, ...]) -> Answer:
+    return Answer(passed=Passed.WAITED, clauses=held_by, decision=answer.decision, why=answer.why)
 
 
 def jobs_for(jobs: Iterable[Job], *, tampering: bool) -> list[Job]:
