@@ -91,20 +91,28 @@ def distinct(statements: Iterable[VerifiedStatement]) -> list[VerifiedStatement]
     return [found[key] for key in sorted(found)]
 
 
-def about_workloads(statements: Iterable[VerifiedStatement]) -> Mapping[str, tuple[VerifiedStatement, ...]]:
+def about_workloads(
+    statements: Iterable[VerifiedStatement], names: dict[str, tuple[str, ...]] | None = None
+) -> Mapping[str, tuple[VerifiedStatement, ...]]:
     """Sort statements by the workloads that they can bear on, for `stand`; under `""` those that bear on any.
+
+    Args:
+        names: Remembers which workloads a statement names, by its digest: for who sorts again whenever one is added.
 
     A statement that replaces one about a workload bears on it too, even where it names it no longer: an index by the
     named workload alone would let the older one come back.
     """
+    known = {} if names is None else names
     groups: dict[Group, list[VerifiedStatement]] = {}
     for statement in statements:
         groups.setdefault(group_of(statement), []).append(statement)
+        if statement.sha256 not in known:
+            known[statement.sha256] = _named(statement)
     found: dict[str, list[VerifiedStatement]] = {"": []}
     for (kind, _, _), members in groups.items():
         if kind == STATUS:
             found[""].extend(members)
-        for workload in {name for member in members for name in _named(member)}:
+        for workload in {name for member in members for name in known[member.sha256]}:
             found.setdefault(workload, []).extend(members)
     return {workload: tuple(members) for workload, members in found.items()}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -158,8 +158,22 @@ def verify_file(
     )
 
 
+CREDENTIAL_KINDS = frozenset({"credential", "status"})
+"""Kinds of statement that who a caller is rests on."""
+
+
+def _kinds(filed: Filed) -> Collection[str]:
+    """The kind of a file; what waits for its time may be of any."""
+    return CREDENTIAL_KINDS if filed.statement is None else (filed.statement.kind,)
+
+
 class StatementsOnFile:
-    """Verified statements under one trust root. `version` rises with every change of what is in force."""
+    """Verified statements under one trust root.
+
+    Attributes:
+        version: Rises with every change of what is in force.
+        credentials_version: Rises where that can bear on who a caller is: credentials, and statuses of anything.
+    """
 
     def __init__(
         self,
@@ -175,23 +189,28 @@ class StatementsOnFile:
         self._lifetimes = lifetimes
         self._filed: dict[str, Filed] = {}
         self._by_workload: Mapping[str, tuple[VerifiedStatement, ...]] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._retry_at: datetime | None = None
         self.version = 0
+        self.credentials_version = 0
         for data in files:
             filed = self._verify(data, now)
             self._filed[filed.sha256 or filed.file_sha256] = filed
-        self._index()
+        self._index(CREDENTIAL_KINDS)
 
     def _verify(self, data: bytes, now: datetime) -> Filed:
         return verify_file(data, self._root, now=now, skew_s=self._skew_s, lifetimes=self._lifetimes)
 
-    def _index(self) -> None:
+    def _index(self, kinds: Collection[str]) -> None:
+        """Sort anew after statements of `kinds` came, went or changed."""
         self._by_workload = about_workloads(
-            filed.statement for filed in self._filed.values() if filed.statement is not None
+            (filed.statement for filed in self._filed.values() if filed.statement is not None), self._names
         )
         retries = [filed.retry_at for filed in self._filed.values() if filed.retry_at is not None]
         self._retry_at = min(retries, default=None)
         self.version += 1
+        if not CREDENTIAL_KINDS.isdisjoint(kinds):
+            self.credentials_version += 1
 
     def check(self, data: bytes, *, now: datetime) -> Filed:
         """What a file would be on file, merged with what is there about the same payload; nothing is changed.
@@ -252,13 +271,15 @@ class StatementsOnFile:
     def take(self, filed: Filed) -> None:
         """Put on file what `check` returned."""
         self._filed[filed.sha256] = filed
-        self._index()
+        self._index(_kinds(filed))
 
     def remove(self, sha256: str) -> bool:
         """Take a statement off file; False where it isn't there."""
-        if self._filed.pop(sha256, None) is None:
+        gone = self._filed.pop(sha256, None)
+        if gone is None:
             return False
-        self._index()
+        self._names.pop(sha256, None)
+        self._index(_kinds(gone))
         return True
 
     def refresh(self, now: datetime) -> None:
@@ -268,7 +289,7 @@ class StatementsOnFile:
         for key, filed in list(self._filed.items()):
             if filed.retry_at is not None and filed.retry_at <= now:
                 self._filed[key] = self._verify(filed.data, now)
-        self._index()
+        self._index(CREDENTIAL_KINDS)
 
     def about(self, workload: str) -> tuple[VerifiedStatement, ...]:
         """Everything that can bear on a workload, in no particular order."""

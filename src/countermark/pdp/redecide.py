@@ -104,13 +104,13 @@ class InUse:
             CredentialError: Unknown, lapsed, replaced, or in dispute.
         """
         self.statements.refresh(now)
-        if self._credentials is None or self._credentials[0] != self.statements.version:
+        if self._credentials is None or self._credentials[0] != self.statements.credentials_version:
             made = CredentialIndex(
                 (*self.statements.of_kind("credential"), *self.statements.of_kind("status")),
                 root=self.terms.root,
                 skew_s=self.terms.bundle.skew_s,
             )
-            self._credentials = (self.statements.version, made)
+            self._credentials = (self.statements.credentials_version, made)
         return self._credentials[1].by_statement(sha256, now)
 
     def appraiser(self, workload: str, now: datetime) -> Appraiser:

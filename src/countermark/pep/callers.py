@@ -67,13 +67,13 @@ class Callers:
 
     def _current(self) -> CredentialIndex:
         statements = self._service.statements
-        if statements.version != self._version:
+        if statements.credentials_version != self._version:
             self._index = CredentialIndex(
                 (*statements.of_kind("credential"), *statements.of_kind("status")),
                 root=self._service.terms.root,
                 skew_s=self._service.terms.bundle.skew_s,
             )
-            self._version = statements.version
+            self._version = statements.credentials_version
             self._known.clear()
         return self._index
 
