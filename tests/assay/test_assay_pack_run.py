@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from console_pages import Terminal
 
+from countermark.assay.campaign.journal import Journal
 from countermark.cli.main import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -120,10 +125,6 @@ def test_rows_made_to_fit_after_opening_are_found(sealed: Path) -> None:
     """Whoever has the run's key and the truth can sign other rows, and the log shows that they came after."""
     result, truth = sealed / "result", sealed / "borrowed-lists.truth.json"
     assert _run("pack", "score", result, "--truth", truth).exit_code == 0
-    from datetime import UTC, datetime
-
-    from countermark.assay.campaign.journal import Journal
-
     rows = result / "rows.jsonl"
     rows.write_text(rows.read_text().replace('"passed":"stopped"', '"passed":"passed"', 1))
     document = (result / "result.json").read_bytes()
@@ -156,3 +157,28 @@ def test_wrong_author_key_is_refused(sealed: Path) -> None:
     )
     assert told.exit_code == 2
     assert "expected a pack signed with key" in told.output
+
+
+def test_run_that_was_killed_goes_on(typed: Path, sealed: Path) -> None:
+    """After kill -9 in the middle the same command goes on, and the rows are those of a run that nobody stopped."""
+    out = sealed / "killed"
+    command = [
+        *(sys.executable, "-m", "countermark", "assay", "pack", "run", str(sealed / "borrowed-lists.pack")),
+        *("--out", str(out), "--allow-script", "--author-key", str(sealed / "author.pub.json")),
+    ]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rows = out / "rows.jsonl"
+    while first.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= 30):
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    assert 30 <= rows.read_bytes().count(b"\n") < 144
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _outcomes(out) == _outcomes(typed / "result")
+
+
+def _outcomes(folder: Path) -> dict[tuple[str, ...], tuple[str, str]]:
+    found = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    assert len(found) == 144
+    return {(row["stack"], row["scenario"], row["strategy"]): (row["passed"], row["sha256"]) for row in found}

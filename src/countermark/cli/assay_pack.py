@@ -268,8 +268,12 @@ def _sealed_words(document: Mapping[str, Any], folder: Path) -> str:
     names = [each["name"] for each in document["plan"]["strategies"]]
     confined = document["confined"]
     rows = [
-        [stack, *(str(counted.get(name, 0)) for name in names), str(document["script"][stack]["faults"])]
-        for stack, counted in document["through"].items()
+        [
+            stack["name"],
+            *(str(document["through"][stack["name"]][name]) for name in names),
+            str(document["script"][stack["name"]]["faults"]),
+        ]
+        for stack in document["plan"]["stacks"]
     ]
     return "\n".join(
         [
