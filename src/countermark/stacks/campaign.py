@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.assay.campaign.door import StackSpec
+from countermark.assay.campaign.holdout import UNSEEN
 from countermark.assay.campaign.journal import Journal
 from countermark.assay.campaign.matrix import NAIVE, Matrices
 from countermark.assay.campaign.plan import (
@@ -127,7 +128,7 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
     world_plan = plan_world(plan.scenarios, plan.strategies, seed=plan.seed, scales=plan.scales)
     known = (place / INDEX).exists()
     world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
-    goals, tasks = jobs_of(world.scenes, plan.strategies, naive=NAIVE)
+    goals, tasks = jobs_of(world.scenes, (*plan.strategies, UNSEEN), naive=NAIVE)
     jobs = [*goals, *tasks]
     (folder / SCORES).write_bytes(score_jobs(jobs).to_bytes())
     rows = open_rows(folder)

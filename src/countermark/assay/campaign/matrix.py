@@ -122,7 +122,7 @@ class Matrices:
         return self._known[kept]
 
     def _outcomes(self, layers: Layers, strategies: Collection[str] | None) -> Outcomes:
-        tried = set.intersection(*(self._tried(each) for each in layers if each not in self.simulated))
+        tried = set.intersection(*(self.tried(each) for each in layers if each not in self.simulated))
         known = [
             each
             for each in self.strategies
@@ -152,7 +152,12 @@ class Matrices:
             authors=tuple(each.author.value for each in known),
         )
 
-    def _tried(self, stack: str) -> set[str]:
+    def among(self, strategies: Sequence[Strategy]) -> Matrices:
+        """The same rows, read with other strategies."""
+        rows = (row for mine in self._by_stack.values() for row in mine.values())
+        return Matrices(self.scenarios, strategies, rows, simulated=self.simulated)
+
+    def tried(self, stack: str) -> set[str]:
         """Strategies that were tried on a stack at all; goals that one of them left out still count as reached by it."""
         return {strategy for _, strategy, _ in self.rows(stack) if strategy}
 

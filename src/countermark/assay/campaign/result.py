@@ -11,6 +11,7 @@ import numpy as np
 
 from countermark.assay.attribution import LayerSet, Share, attribute
 from countermark.assay.campaign.columns import LIARS, Column, attainable, figures_of, measure_column
+from countermark.assay.campaign.holdout import UNSEEN, holdout_document, would_buy
 from countermark.assay.campaign.matrix import NAIVE, Bools, Layers, Matrices, afforded
 from countermark.assay.campaign.plan import (
     BOTH,
@@ -56,10 +57,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a result is made of."""
+    """What a result is made of.
+
+    Attributes:
+        unseen: The same rows, with the wordings that nothing was developed on among the strategies; None without them.
+    """
 
     plan: Plan
     matrices: Matrices
+    unseen: Matrices | None
     kept: Bools
     controls: Controls
 
@@ -84,7 +90,19 @@ def find(plan: Plan, matrices: Matrices) -> Found:
     for column in COLUMNS:
         if column.reads_content_only and all(each in matrices.stacks for each in column.layers):
             content_only(column.name, matrices.twins(column.layers))
-    return Found(plan=plan, matrices=matrices, kept=kept, controls=controls)
+    return Found(plan=plan, matrices=matrices, unseen=_unseen(matrices), kept=kept, controls=controls)
+
+
+def _unseen(matrices: Matrices) -> Matrices | None:
+    """None where a stack was not asked in unseen wordings."""
+    if not all(
+        UNSEEN.name in matrices.tried(each)
+        for column in COLUMNS
+        for each in column.layers
+        if each in matrices.stacks
+    ):
+        return None
+    return matrices.among((*matrices.strategies, UNSEEN))
 
 
 def _words_only(matrices: Matrices, layers: Layers) -> Outcomes:
@@ -139,6 +157,8 @@ def result_document(found: Found, *, scores: Scores | None = None) -> Mapping[st
         "heat": _heat(found),
         "attribution": _attribution(found),
         "classifier_at": [] if scores is None else scored_document(scores, matrices, kept),
+        "holdout": {} if found.unseen is None else holdout_document(columns, matrices, found.unseen, kept),
+        "would_buy": would_buy(columns[-1].layers, matrices, kept),
         "composition": _composition(found),
         "missed": _missed(found),
         **_only_seeming(columns, found),
@@ -314,7 +334,7 @@ def _missed(found: Found) -> Sequence[Mapping[str, Any]]:
     if MAIN not in found.matrices.stacks:
         return []
     known = {each.name: each for each in found.matrices.strategies}
-    by_cost = sorted(known.values(), key=lambda each: (each.liars, each.cost, list(known).index(each.name)))
+    by_cost = sorted(known.values(), key=lambda each: (each.cost, each.liars, list(known).index(each.name)))
     made = []
     for goal, keep in zip(found.plan.scenarios.goals, found.kept, strict=True):
         if not keep:
