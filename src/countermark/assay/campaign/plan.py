@@ -171,7 +171,7 @@ def tampers(spec: StackSpec) -> bool:
 
     On variants that differ in a clause or in people it would show nothing more: who runs the machine needs none of these.
     """
-    return not spec.bundle or spec.name in (MAIN, WITHOUT_PERMIT)
+    return spec.bundle != BUNDLE or spec.name in (MAIN, WITHOUT_PERMIT)
 
 
 def standard_stacks(

@@ -237,9 +237,10 @@ def _waited(answer: Answer, held_by: tuple[str, ...]) -> Answer:
     return Answer(passed=Passed.WAITED, clauses=held_by, decision=answer.decision, why=answer.why)
 
 
-def jobs_for(jobs: Iterable[Job], *, tampering: bool) -> list[Job]:
-    """Jobs of one stack: where nobody is to tamper with its log, without those that do."""
-    return [job for job in jobs if tampering or not job.attempt.tamper]
+def jobs_for(jobs: Sequence[Job], *, tampering: bool) -> list[Job]:
+    """Jobs of one stack: where nobody is to tamper with its log, without the strategies that do, as a whole."""
+    left_out = set() if tampering else {job.strategy for job in jobs if job.attempt.tamper}
+    return [job for job in jobs if job.strategy not in left_out]
 
 
 def jobs_of(
