@@ -37,9 +37,15 @@ def percent(rate: Document) -> str:
     return f"{float(rate['value']) * 100:.1f}"
 
 
+def plain(rate: Document) -> str:
+    """`82.4 %`, and `100 %`: for sentences, which don't break before the sign."""
+    return f"{percent(rate).removesuffix('.0')}\N{NO-BREAK SPACE}%"
+
+
 def span(rate: Document) -> str:
-    """`82.4 (78.6-85.8)`."""
-    return f"{percent(rate)} ({float(rate['low']) * 100:.1f}-{float(rate['high']) * 100:.1f})"
+    """`82.4 (78.6-85.8)`; `1.0 (-4.4 to 6.5)`, where it goes below 0."""
+    to = "-" if float(rate["low"]) >= 0 else " to "
+    return f"{percent(rate)} ({float(rate['low']) * 100:.1f}{to}{float(rate['high']) * 100:.1f})"
 
 
 def headline(document: Document) -> str:

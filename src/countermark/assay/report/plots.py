@@ -1,122 +1,202 @@
 """The plots of a campaign's page, as SVG: told apart by shape and pattern, so that a black-and-white print can be read.
 
-Each has its words in `aria-label`, and everything that it shows stands in the result's JSON as well.
+Each has its words in `aria-label`, and everything that it shows stands in the result's JSON as well. Sizes go together with the
+widths of `campaign_style.py`: on paper no letter is smaller than 6 pt.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 Document = Mapping[str, Any]
 MARKS = ("circle", "square", "triangle", "diamond")
-_SIDE, _EDGE = 150, 26
+PLOT, MAP = 212.0, 700.0
+"""Widths in units: of a plot beside others, and of the map across the page."""
+_LEFT, _TOP, _SIDE, _LETTER = 26.0, 5.0, 84.0, 7.8
 _DASHES = ("", "5 2", "2 2", "7 2 2 2")
+_ROW, _MAP_LETTER, _COUNTED = 7.9, 7.9, 118.0
+SHORT_COSTS = {
+    "words": "other words",
+    "credentials": "other credentials",
+    "insider": "one insider",
+    "collusion": "two colluding",
+    "runner": "runs the gateway",
+}
 
 
 def twins_plot(columns: Sequence[Document]) -> str:
     """Misuse stopped against work stopped, on the same bytes: what reads only content sits on the diagonal."""
-    size = _SIDE + _EDGE + 6
     parts = [
-        f'<rect x="{_EDGE}" y="4" width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#000" stroke-width=".7"/>',
-        f'<path d="M{_EDGE} {4 + _SIDE}L{_EDGE + _SIDE} 4" stroke="#000" stroke-width=".7" stroke-dasharray="3 2"/>',
-        _text(_EDGE + _SIDE / 2, size + 6, "work stopped, %", anchor="middle"),
-        f'<text x="8" y="{4 + _SIDE / 2}" font-size="8" text-anchor="middle" '
-        f'transform="rotate(-90 8 {4 + _SIDE / 2})">misuse stopped, %</text>',
+        _frame(_SIDE),
+        f'<path d="M{_LEFT:g} {_TOP + _SIDE:g}L{_LEFT + _SIDE:g} {_TOP:g}" stroke="#000" stroke-width=".7" '
+        'stroke-dasharray="3 2"/>',
+        _text(_LEFT + _SIDE / 2, _TOP + _SIDE + 21, "work stopped, %", anchor="middle"),
+        _upright(7, _TOP + _SIDE / 2, "misuse stopped, %"),
+        *_scale(),
     ]
     for tick in (0, 50, 100):
-        at = tick / 100 * _SIDE
-        parts.append(_text(_EDGE + at, _SIDE + 14, str(tick), anchor="middle"))
-        parts.append(_text(_EDGE - 3, 4 + _SIDE - at + 3, str(tick), anchor="end"))
-    words = []
-    taken: dict[tuple[int, int], int] = {}
-    for mark, column in zip(MARKS, columns, strict=False):
+        parts.append(_text(_LEFT + tick / 100 * _SIDE, _TOP + _SIDE + 11, str(tick), anchor="middle"))
+    words, taken = [], dict[tuple[int, int], int]()
+    by_height = sorted(
+        range(len(columns)), key=lambda i: -float(columns[i]["twins"]["misuse_stopped"]["value"])
+    )
+    for line, number in enumerate(by_height):
+        column, mark = columns[number], MARKS[number % len(MARKS)]
         misuse, work = (float(column["twins"][side]["value"]) for side in ("misuse_stopped", "work_stopped"))
-        place = (round(work * 100), round(misuse * 100))
-        shift = taken.get(place, 0)
-        taken[place] = shift + 1
-        x, y = _EDGE + work * _SIDE, 4 + (1 - misuse) * _SIDE
-        parts.append(_mark(mark, x + 5 * shift, y))
+        place = (round(work * 25), round(misuse * 25))
+        shift = taken.setdefault(place, 0)  # one beside the other where they would hide each other
+        taken[place] += 1
+        parts.append(_mark(mark, _LEFT + work * _SIDE + 8 * shift, _TOP + (1 - misuse) * _SIDE))
+        beside = _LEFT + _SIDE + 14
+        parts += [
+            _mark(mark, beside, _TOP + 8 + 12 * line),
+            _text(beside + 8, _TOP + 11 + 12 * line, column["name"]),
+        ]
         words.append(
             f"{column['name']}: misuse stopped {misuse * 100:.0f} %, work stopped {work * 100:.0f} %"
         )
-    return _svg("; ".join(words), size + 4, size + 12, parts)
+    parts.append(_text(_LEFT + _SIDE + 9, _TOP + _SIDE - 12, "on the line: misuse and"))
+    parts.append(_text(_LEFT + _SIDE + 9, _TOP + _SIDE - 2, "work stopped alike"))
+    return _svg("; ".join(words), PLOT, _TOP + _SIDE + 25, parts)
 
 
-def curves(columns: Sequence[Document], level: str = "0") -> str:
-    """Real protection as strategies become known, oldest first: what a report would have claimed on the day of each."""
+def curves(columns: Sequence[Document], numbers: Mapping[str, int], level: str = "0") -> str:
+    """Real protection as strategies become known, oldest first: what a report would have claimed on the day of each.
+
+    Args:
+        numbers: Of the strategies, as in the map.
+    """
     steps = [column["levels"][level]["discovery"] for column in columns]
-    many = max(len(each) for each in steps)
-    width, height = 190, _SIDE
+    longest = max(steps, key=len)
+    width = PLOT - _LEFT - 44
+    every = width / len(longest)
     parts = [
-        f'<rect x="{_EDGE}" y="4" width="{width}" height="{height}" fill="none" stroke="#000" stroke-width=".7"/>',
-        _text(_EDGE + width / 2, height + 24, "strategies known, in their order", anchor="middle"),
+        _frame(width),
+        *_scale(),
+        _upright(7, _TOP + _SIDE / 2, "real, %"),
+        _text(_LEFT + width / 2, _TOP + _SIDE + 21, "strategies, numbered as in the map", anchor="middle"),
     ]
-    for tick in (0, 50, 100):
-        parts.append(_text(_EDGE - 3, 4 + height - tick / 100 * height + 3, str(tick), anchor="end"))
-    for number in sorted({1, (many + 1) // 2, many}):
-        parts.append(
-            _text(_EDGE + _across(number - 1, many, width), height + 14, str(number), anchor="middle")
+    shown = math.ceil(11 / every)
+    for i in range(0, len(longest), shown):
+        label = str(numbers[longest[i]["strategy"]])
+        parts.append(_text(_LEFT + (i + 0.5) * every, _TOP + _SIDE + 11, label, anchor="middle"))
+    words, ends = [], dict[int, int]()
+    for number, (column, mine) in enumerate(zip(columns, steps, strict=True)):
+        heights = [_TOP + (1 - float(step["value"])) * _SIDE for step in mine]
+        path = f"M{_LEFT:.1f} {heights[0]:.1f}" + "".join(
+            f"V{y:.1f}H{_LEFT + (i + 1) * every:.1f}" for i, y in enumerate(heights)
         )
-    words = []
-    for mark, dash, column, mine in zip(MARKS, _DASHES, columns, steps, strict=False):
-        points = [
-            (
-                _EDGE + _across(i, many, width),
-                4 + (1 - float(step["value"])) * height,
-            )
-            for i, step in enumerate(mine)
-        ]
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        dash = _DASHES[number % len(_DASHES)]
         parts.append(
-            f'<path d="{path}" fill="none" stroke="#000" stroke-width="1" stroke-dasharray="{dash}"/>'
+            f'<path d="{path}" fill="none" stroke="#000" stroke-width="1.1" stroke-dasharray="{dash}"/>'
         )
-        parts.append(_mark(mark, *points[-1]))
+        shift = ends.setdefault(round(heights[-1] / 4), 0)
+        ends[round(heights[-1] / 4)] += 1
+        parts.append(_mark(MARKS[number % len(MARKS)], _LEFT + width + 6 + 9 * shift, heights[-1]))
         words.append(
             f"{column['name']}: from {float(mine[0]['value']) * 100:.0f} % to {float(mine[-1]['value']) * 100:.0f} %"
         )
-    return _svg("; ".join(words), _EDGE + width + 8, height + 30, parts)
+    return _svg("; ".join(words), PLOT, _TOP + _SIDE + 25, parts)
 
 
-def _across(number: int, many: int, width: float) -> float:
-    return 0.0 if many == 1 else number / (many - 1) * width
+def numbered(heat: Document) -> Mapping[str, int]:
+    """The number of each strategy, in the order of their appearance."""
+    return {strategy: number for number, strategy in enumerate(heat["strategies"], start=1)}
 
 
-def heat_map(heat: Document, column: str, groups: Mapping[str, Sequence[str]]) -> str:
+def heat_map(
+    heat: Document, column: str, groups: Mapping[str, Sequence[str]], costs: Mapping[str, str]
+) -> str:
     """Goal by strategy: a filled cell is reached.
 
     Args:
         groups: Goals by the kind of deployment, in the order in which they are shown.
+        costs: Class of cost of each strategy: rows go by it.
     """
-    cells = heat["columns"][column]
-    strategies = list(heat["strategies"])
+    cells, numbers, index = heat["columns"][column], numbered(heat), list(heat["strategies"])
     goals = [goal for mine in groups.values() for goal in mine]
-    side, left, top = 6.0, 88.0, 12.0
-    parts = []
-    for j, strategy in enumerate(strategies):
-        y = top + j * side
-        parts.append(_text(left - 3, y + side - 1, strategy, anchor="end", size=6))
-        run: list[int] = []
-        for i, goal in enumerate([*goals, None]):
-            if goal is not None and cells[goal][j] == "1":
-                run.append(i)
-            elif run:
-                parts.append(
-                    f'<rect x="{left + run[0] * side:g}" y="{y:g}" width="{len(run) * side:g}" height="{side - 1:g}"/>'
-                )
-                run = []
-    at = 0
-    for kind, mine in groups.items():
-        x = left + at * side
-        parts.append(_text(x + 1, top - 4, kind, size=6))
-        parts.append(
-            f'<path d="M{x:g} {top - 10:g}V{top + len(strategies) * side:g}" stroke="#000" stroke-width=".5"/>'
-        )
-        at += len(mine)
-    reached = sum(cells[goal].count("1") for goal in goals)
-    words = f"{column}: {reached} of {len(goals) * len(strategies)} pairs of goal and strategy are reached"
-    return _svg(words, left + len(goals) * side + 4, top + len(strategies) * side + 2, parts, kind="heat")
+    order = list(SHORT_COSTS)
+    rows = sorted(index, key=lambda each: (order.index(costs[each]), numbers[each]))
+    left = 18 + _wide(max(rows, key=len), _MAP_LETTER)
+    side = min(24.0, (MAP - left - _COUNTED) / len(goals))
+    right = left + side * len(goals)
+    labels, top = _kinds(groups, left, side)
+    bottom = top + len(rows) * _ROW
+    parts, words = [*labels, *_lines(groups, goals, left, side, top, bottom)], []
+    before = ""
+    for number, strategy in enumerate(rows):
+        y = top + number * _ROW
+        line = [cells[goal][index.index(strategy)] == "1" for goal in goals]
+        base = y + _ROW - 2
+        parts.append(_text(left - 17, base, strategy, anchor="end", size=_MAP_LETTER))
+        parts.append(_text(left - 3, base, str(numbers[strategy]), anchor="end", size=_MAP_LETTER))
+        parts.append(_text(right + 17, base, str(sum(line)), anchor="end", size=_MAP_LETTER))
+        if costs[strategy] != before:
+            before = costs[strategy]
+            parts.append(_text(right + 23, base, SHORT_COSTS[before], size=_MAP_LETTER))
+            parts.append(f'<path d="M0 {y:g}H{MAP:g}" stroke="#000" stroke-width=".5"/>')
+        parts += [
+            f'<rect x="{left + start * side:.2f}" y="{y + 0.8:.1f}" width="{(end - start) * side:.2f}" '
+            f'height="{_ROW - 1.6:g}"/>'
+            for start, end in _runs(line)
+        ]
+        words.append(f"{strategy} {sum(line)}")
+    said = f"{column}: of {len(goals)} goals are reached by {', '.join(words)}"
+    return _svg(said, MAP, bottom + 2, parts, kind="heat")
+
+
+def _wide(words: str, size: float) -> float:
+    """At most so wide in any plain font."""
+    return len(words) * size * 0.63
+
+
+def _kinds(groups: Mapping[str, Sequence[str]], left: float, side: float) -> tuple[list[str], float]:
+    """Names of the groups above their cells, in two lines where one of them has no room; and where the cells begin."""
+    fits = all(_wide(kind, _MAP_LETTER) < len(mine) * side for kind, mine in groups.items())
+    parts, x = [], left
+    for number, (kind, mine) in enumerate(groups.items()):
+        y = 8.0 if fits or number % 2 else 17.0
+        parts.append(_text(x + 1.5, y, kind, size=_MAP_LETTER))
+        x += len(mine) * side
+    parts.append(_text(x + 4, 8, "goals", size=_MAP_LETTER))
+    return parts, 11.0 if fits else 20.0
+
+
+def _lines(
+    groups: Mapping[str, Sequence[str]],
+    goals: Sequence[str],
+    left: float,
+    side: float,
+    top: float,
+    bottom: float,
+) -> list[str]:
+    """Between clusters, grey; between kinds of deployment, black."""
+    parts = [
+        f'<path d="M{left + i * side:.2f} {top:g}V{bottom:g}" stroke="#aaa" stroke-width=".4"/>'
+        for i in range(1, len(goals))
+        if goals[i].partition("/")[0] != goals[i - 1].partition("/")[0]
+    ]
+    x = left
+    for size in (0, *(len(mine) for mine in groups.values())):
+        x += size * side
+        parts.append(f'<path d="M{x:.2f} {top - 9:g}V{bottom:g}" stroke="#000" stroke-width=".7"/>')
+    return parts
+
+
+def _runs(line: Sequence[bool]) -> list[tuple[int, int]]:
+    """Where filled cells begin and end."""
+    found: list[tuple[int, int]] = []
+    for i, filled in enumerate(line):
+        if not filled:
+            continue
+        if found and found[-1][1] == i:
+            found[-1] = (found[-1][0], i + 1)
+        else:
+            found.append((i, i + 1))
+    return found
 
 
 def legend_mark(number: int) -> str:
@@ -125,6 +205,20 @@ def legend_mark(number: int) -> str:
         '<svg class="mark" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true" focusable="false">'
         f"{_mark(MARKS[number % len(MARKS)], 6, 6)}</svg>"
     )
+
+
+def _frame(width: float) -> str:
+    return (
+        f'<rect x="{_LEFT:g}" y="{_TOP:g}" width="{width:g}" height="{_SIDE:g}" fill="none" stroke="#000" '
+        'stroke-width=".7"/>'
+    )
+
+
+def _scale() -> list[str]:
+    return [
+        _text(_LEFT - 3, _TOP + _SIDE - tick / 100 * _SIDE + 3, str(tick), anchor="end")
+        for tick in (0, 50, 100)
+    ]
 
 
 def _mark(kind: str, x: float, y: float) -> str:
@@ -137,8 +231,15 @@ def _mark(kind: str, x: float, y: float) -> str:
     return f'{shape} stroke="#000" stroke-width="1.1"/>'
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 8) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, words: str, *, anchor: str = "start", size: float = _LETTER) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _upright(x: float, y: float, words: str) -> str:
+    return (
+        f'<text x="{x:g}" y="{y:g}" font-size="{_LETTER:g}" text-anchor="middle" '
+        f'transform="rotate(-90 {x:g} {y:g})">{escape(words)}</text>'
+    )
 
 
 def _svg(words: str, width: float, height: float, parts: Sequence[str], kind: str = "plot") -> str:
