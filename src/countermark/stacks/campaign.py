@@ -122,7 +122,7 @@ def run_campaign(
     return conclude(plan, folder, journal)
 
 
-def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
+def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda _done, _whole: None) -> None:
     """Run what is not measured yet, stack by stack."""
     place = folder / "world"
     world_plan = plan_world(plan.scenarios, plan.strategies, seed=plan.seed, scales=plan.scales)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 
-from countermark.assay.campaign.door import Credentials, Passed, Stack
+from countermark.assay.campaign.door import Credentials, Passed, People, Stack
 from countermark.assay.strategies.strategy import Ask, Route
 from countermark.client_auth import sign_request
 from countermark.loopback.refusal import REFUSAL
@@ -20,6 +20,8 @@ from countermark.signals.refusal import is_refusal
 PATH = "/v1/chat/completions"
 MAX_ANSWER_BYTES = 4 << 20
 TIMEOUT_S = 60.0
+MOST_HOLDS = 6
+"""Of one request: itself, what it sets off, and both again, since an approval is good for one answer."""
 _HELD, _DENIED = 428, 403
 
 
@@ -97,6 +99,29 @@ class Asker:
         except ValueError:
             return Answer(passed=Passed.FAILED, decision=decision, why=f"status {status}, no JSON")
         return read_answer(status, document, decision=decision, effect=effect)
+
+
+async def signed_for(
+    answer: Answer, again: Callable[[], Awaitable[Answer]], people: People, signs: Sequence[str]
+) -> Answer:
+    """Where a request is held, have people sign it and send it again; the last answer is what became of it.
+
+    What a request sets off may be held by itself: then they sign that, too. What no signature moves stays held. A denial after
+    a signature is a denial, and no answer after one is no answer. The clauses are those of every answer on the way: leaving
+    out any of them could have changed what came.
+    """
+    held_by: tuple[str, ...] = ()
+    seen: set[str] = set()
+    while answer.passed is Passed.HELD and answer.hold_id and answer.hold_id not in seen:
+        if len(seen) == MOST_HOLDS:
+            break
+        seen.add(answer.hold_id)
+        held_by += answer.clauses
+        await people.sign(answer.hold_id, signs)
+        answer = await again()
+    passed = Passed.WAITED if seen and answer.passed is Passed.PASSED else answer.passed
+    clauses = tuple(dict.fromkeys((*held_by, *answer.clauses)))
+    return replace(answer, passed=passed, clauses=clauses)
 
 
 def read_answer(status: int, document: Any, *, decision: str, effect: str) -> Answer:

@@ -1,7 +1,8 @@
 """What leaving out a clause can't change need not be asked again.
 
 A clause that forbids takes part in a decision only where its condition applies, and every forbid that applies is named in the
-decision. So a try whose worst answer doesn't name the clause comes out the same without it; the others are asked anew.
+decision; where people signed on the way, so are those that held it before. So a try whose worst answer does not name the clause
+comes out the same without it; the others are asked anew.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from countermark.assay.campaign.ask import TIMEOUT_S, Answer, Asker
+from countermark.assay.campaign.ask import TIMEOUT_S, Answer, Asker, signed_for
 from countermark.assay.campaign.door import Passed, Stack
 from countermark.assay.campaign.rows import CampaignRow, RowFile
 from countermark.assay.scenarios.model import Task
@@ -223,18 +223,17 @@ async def _ask(
     route = attempt.route if stack.people is not None else Route.GATE
     prepared = asker.prepare(ask, route)
     answer = await asker.send(prepared, ask.body, effect=effect)
-    if answer.passed is Passed.HELD and signs and stack.people is not None and answer.hold_id:
-        await stack.people.sign(answer.hold_id, signs)
-        prepared = asker.prepare(ask, route)
-        signed = await asker.send(prepared, ask.body, effect=effect)
-        answer = _waited(signed, answer.clauses) if signed.passed is Passed.PASSED else answer
+    if signs and stack.people is not None:
+
+        async def anew() -> Answer:
+            nonlocal prepared
+            prepared = asker.prepare(ask, route)
+            return await asker.send(prepared, ask.body, effect=effect)
+
+        answer = await signed_for(answer, anew, stack.people, signs)
     if ask.again and answer.passed.through:
         return await asker.send(prepared, ask.body, effect=effect)
     return answer
-
-
-def _waited(answer: Answer, held_by: tuple[str, ...]) -> Answer:
-    return Answer(passed=Passed.WAITED, clauses=held_by, decision=answer.decision, why=answer.why)
 
 
 def jobs_for(jobs: Sequence[Job], *, tampering: bool) -> list[Job]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from countermark.assay.campaign.ask import TIMEOUT_S, Answer, Asker
+from countermark.assay.campaign.ask import TIMEOUT_S, Answer, Asker, signed_for
 from countermark.assay.campaign.door import Passed, Stack
 from countermark.assay.campaign.rows import CampaignRow, RowFile
 from countermark.assay.pack.cases import SIGNERS, Case
@@ -173,11 +173,11 @@ class _Plain:
     async def send(self, ask: Ask, signs: Sequence[str]) -> Answer:
         """One request; where it is held, these people sign, and it is sent again."""
         answer = await self.asker.ask(ask, effect=self.case.effect)
-        if answer.passed is Passed.HELD and answer.hold_id and signs and self.stack.people is not None:
-            await self.stack.people.sign(answer.hold_id, signs)
-            signed = await self.asker.ask(ask, effect=self.case.effect)
-            return replace(signed, passed=Passed.WAITED) if signed.passed is Passed.PASSED else answer
-        return answer
+        if not signs or self.stack.people is None:
+            return answer
+        return await signed_for(
+            answer, lambda: self.asker.ask(ask, effect=self.case.effect), self.stack.people, signs
+        )
 
     def made(self, answer: Answer, sha256: str) -> CampaignRow:
         scenario, strategy, attempt = self.key

@@ -1,0 +1,72 @@
+"""Ways in which a campaign's figures could flatter a safeguard, each of which once did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from countermark.assay.campaign.ask import MOST_HOLDS, Answer, signed_for
+from countermark.assay.campaign.door import Passed
+
+
+class _People:
+    def __init__(self) -> None:
+        self.signed: list[str] = []
+
+    async def sign(self, hold_id: str, roles: Sequence[str]) -> None:
+        self.signed.append(hold_id)
+
+    async def submit(self, person: str, statement_file: bytes) -> tuple[int, dict[str, object]]:
+        raise AssertionError(person)
+
+
+def _held(hold: str, *clauses: str) -> Answer:
+    return Answer(passed=Passed.HELD, hold_id=hold, clauses=clauses)
+
+
+_PASSED = Answer(passed=Passed.PASSED)
+CHAINS = {
+    "what isn't held asks nobody": ([_PASSED], Passed.PASSED, (), 0),
+    "signed and through": ([_held("a", "EV-1"), _PASSED], Passed.WAITED, ("EV-1",), 1),
+    "the call that a request sets off is signed, too": (
+        [_held("a", "EV-1"), _held("b", "RL-2"), _held("c", "EV-1"), _PASSED],
+        Passed.WAITED,
+        ("EV-1", "RL-2"),
+        3,
+    ),
+    "what no signature moves stays held": ([_held("a", "RL-2")] * 2, Passed.HELD, ("RL-2",), 1),
+    "denied after a signature names what denied it, and what held it before": (
+        [_held("a", "EV-1"), Answer(passed=Passed.STOPPED, clauses=("RL-2",))],
+        Passed.STOPPED,
+        ("EV-1", "RL-2"),
+        1,
+    ),
+    "no answer after a signature is no stop": (
+        [_held("a", "EV-1"), Answer(passed=Passed.FAILED)],
+        Passed.FAILED,
+        ("EV-1",),
+        1,
+    ),
+    "whoever is asked for ever stops signing": (
+        [_held(str(each), "EV-1") for each in range(MOST_HOLDS + 1)],
+        Passed.HELD,
+        ("EV-1",),
+        MOST_HOLDS,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_people_sign_until_it_is_decided(case: str) -> None:
+    """A careless or an honest signer signs each thing that is held on the way, and every clause on it is named."""
+    answers, passed, clauses, signed = CHAINS[case]
+    left = iter(answers[1:])
+    people = _People()
+
+    async def again() -> Answer:
+        return next(left)
+
+    found = asyncio.run(signed_for(answers[0], again, people, ("halden_reviewer",)))
+    assert (found.passed, found.clauses, len(people.signed)) == (passed, clauses, signed)
