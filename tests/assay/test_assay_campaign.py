@@ -7,9 +7,11 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from campaigned import STRATEGIES, make_matrices, make_plan, make_rows
+from click.testing import CliRunner
 
 from countermark.assay.campaign.ask import read_answer
 from countermark.assay.campaign.change import change_words, compare_results
@@ -23,6 +25,8 @@ from countermark.assay.campaign.rows import CampaignRow, RowFile, read_rows
 from countermark.assay.outcomes import real
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.report.campaign_text import render as render_text
+from countermark.assay.require import AXES, check_requirements, parse_requirements
+from countermark.cli.assay_run import run as assay_run
 from countermark.errors import CampaignError, HarnessError, TamperedError
 from countermark.loopback.refusal import REFUSAL as REFUSAL_TEXT
 
@@ -106,6 +110,22 @@ def test_pooled_figures_stand_beside_their_parts(document: dict[str, object]) ->
         for level in column["levels"].values():
             for axis in ("per_kind", "per_visible_in"):
                 assert sum(part["k"] for part in level[axis]["real"].values()) == level["real"]["k"]
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_every_axis_can_be_required(document: dict[str, Any], axis: str) -> None:
+    """Whatever `per AXIS` may name was measured: a part without its figure would fail for everybody."""
+    parts = document["axes"][axis]
+    measured = {
+        figure["part"]
+        for figure in document["figures"]
+        if (figure["axis"], figure["quantity"], figure["safeguard"])
+        == (axis, "apparent", document["safeguard"])
+    }
+    assert parts
+    assert measured == set(parts)
+    (checked,) = check_requirements(parse_requirements([f"apparent >= 0 per {axis}"]), document)
+    assert checked.passed, checked.says
 
 
 def test_missed_names_the_cheapest_way(document: dict[str, object]) -> None:
@@ -224,6 +244,16 @@ def test_another_plan_needs_another_folder(tmp_path: Path, document: dict[str, o
     _concluded(tmp_path, document)
     with pytest.raises(CampaignError, match="choose another --out"):
         Journal(tmp_path).register(replace(PLAN, seed=2).document(), now=NOW)
+
+
+def test_sizes_are_said_before_anything_is_asked(tmp_path: Path) -> None:
+    """What so many goals can claim is said up front: also where the folder is another campaign's, and nothing is run."""
+    Journal(tmp_path).register(PLAN.document(), now=NOW)
+    told = CliRunner().invoke(assay_run, ["--quick", "--per-cluster", "1", "--out", str(tmp_path)])
+    assert "goals: if none is reached, real is at least" in told.stderr
+    assert "smoke only" in told.stderr
+    assert told.exit_code != 0
+    assert not (tmp_path / "rows.jsonl").exists()
 
 
 def test_a_weaker_attacker_never_raises_real_unnoticed(document: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from countermark.cli.output import FINDING, Command, example, json_option, progr
 from countermark.errors import SettingsError
 
 if TYPE_CHECKING:
+    from countermark.assay.campaign.plan import Plan
     from countermark.assay.require import Checked
 
 _DEFAULT_FOLDER = Path("assay")
@@ -96,6 +97,8 @@ def run(
         per_cluster=per_cluster,
         reviewing=Reviewing(coverage=_share("--seen", seen), hit=_share("--hit", hit)),
     )
+    if not as_json:
+        click.echo(_sizes(plan), err=True)
     with progress("requests of attackers and of people at work", quiet=as_json) as tell:
         document = run_campaign(plan, folder, side_by_side=side_by_side, tell=tell)
     checked = check_requirements(wanted, document)
@@ -106,6 +109,19 @@ def run(
     )
     if document["void"] or not all(each.passed for each in checked):
         raise click.exceptions.Exit(FINDING)
+
+
+def _sizes(plan: Plan) -> str:
+    """What a run of this size can claim, and what it can't: said before it."""
+    from countermark.assay.statistics.size import plan_text
+
+    goals, tasks = plan.scenarios.goals, plan.scenarios.tasks
+    return plan_text(
+        len(goals),
+        len(tasks),
+        clusters=len({goal.cluster for goal in goals}),
+        pairs=sum(1 for task in tasks if task.twin_of),
+    )
 
 
 def _checked(each: Checked) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from countermark.assay.outcomes import (
     theater,
     universal,
 )
-from countermark.assay.rate import Rate, make_rate
+from countermark.assay.rate import make_rate
 from countermark.assay.require import make_figure
 from countermark.assay.scenarios.model import Scenarios
 from countermark.assay.splits import by_author, parted, split
@@ -95,14 +95,15 @@ def measure_column(column: Column, matrices: Matrices, kept: Bools) -> Mapping[s
         },
         "scales": {
             f"{scale:,}": make_rate(stopped).to_document()
-            for scale, stopped in matrices.scaled(column.layers, _scales(matrices)).items()
+            for scale, stopped in matrices.scaled(column.layers, scales_of(matrices)).items()
             if len(stopped)
         },
         "assumed": [*everything.assumed, *work.assumed],
     }
 
 
-def _scales(matrices: Matrices) -> Sequence[int]:
+def scales_of(matrices: Matrices) -> Sequence[int]:
+    """Numbers of persons at which scaled goals were asked for, from the fewest on."""
     found = {
         int(scenario.partition("@")[2])
         for stack in matrices.stacks
@@ -183,22 +184,39 @@ def figures_of(column: Column, matrices: Matrices, kept: Bools) -> list[Mapping[
                     )
                     for label, part in split(found, names).items()
                 ]
+    made += _figures_by_attack(column, matrices, kept)
     work = matrices.work(column.layers)
-    rates: dict[str, Rate] = {
-        "false_stops": make_rate(work.stopped),
-        "waited": make_rate(work.waited),
-    }
-    made += [make_figure(name, rate, safeguard=column.name) for name, rate in rates.items()]
     kinds = np.array([task.kind.value for task in matrices.scenarios.tasks])
-    made += [
-        make_figure(
-            "false_stops",
-            make_rate(work.stopped[kinds == kind]),
-            safeguard=column.name,
-            axis="kind",
-            part=str(kind),
-        )
-        for kind in dict.fromkeys(kinds)
-    ]
+    for name, found_of in (("false_stops", work.stopped), ("waited", work.waited)):
+        made.append(make_figure(name, make_rate(found_of), safeguard=column.name))
+        made += [
+            make_figure(
+                name,
+                make_rate(found_of[kinds == kind]),
+                safeguard=column.name,
+                axis="kind",
+                part=str(kind),
+            )
+            for kind in dict.fromkeys(kinds)
+        ]
     made.append(make_figure("separation", separation(matrices.twins(column.layers)), safeguard=column.name))
+    return made
+
+
+def _figures_by_attack(column: Column, matrices: Matrices, kept: Bools) -> list[Mapping[str, Any]]:
+    """With nobody lying: by who wrote goals and attackers, by who makes the attack, and by how many persons it is about."""
+    found = matrices.outcomes(column.layers, strategies=afforded(matrices.strategies, 0)).only(kept)
+    parts = [("written_by", matrices.scenarios.author, found)]
+    parts += [("author", author, part) for author, part in by_author(found).items()]
+    made = [
+        make_figure(name, quantity(each), safeguard=column.name, axis=axis, part=part)
+        for axis, part, each in parts
+        for name, quantity in QUANTITIES.items()
+    ]
+    # asked for plainly, which is what apparent means: no strategy was tried at another scale
+    made += [
+        make_figure("apparent", make_rate(stopped), safeguard=column.name, axis="scale", part=f"{scale:,}")
+        for scale, stopped in matrices.scaled(column.layers, scales_of(matrices)).items()
+        if len(stopped)
+    ]
     return made

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from countermark.assay.attribution import LayerSet, Share, attribute
-from countermark.assay.campaign.columns import LIARS, Column, attainable, figures_of, measure_column
+from countermark.assay.campaign.columns import (
+    LIARS,
+    Column,
+    attainable,
+    figures_of,
+    measure_column,
+    scales_of,
+)
 from countermark.assay.campaign.holdout import UNSEEN, holdout_document, would_buy
 from countermark.assay.campaign.matrix import NAIVE, Bools, Layers, Matrices, afforded
 from countermark.assay.campaign.plan import (
@@ -31,6 +38,7 @@ from countermark.assay.controls import DENY_ALL as CONTROL_DENY_ALL
 from countermark.assay.controls import NO_OP, PHRASE_FILTER, Controlled, Controls, score_controls
 from countermark.assay.outcomes import Outcomes, real
 from countermark.assay.rate import make_rate
+from countermark.assay.splits import by_author
 from countermark.assay.statistics.exact import holm
 from countermark.assay.statistics.paired import Paired, pair
 from countermark.assay.strategies.strategy import Cost
@@ -140,6 +148,9 @@ def result_document(found: Found, *, scores: Scores | None = None) -> Mapping[st
             "kind": list(dict.fromkeys(goal.kind.value for goal in goals)),
             "visible_in": list(dict.fromkeys(goal.visible_in.value for goal in goals)),
             "cluster": list(dict.fromkeys(goal.cluster for goal in goals)),
+            "scale": [f"{scale:,}" for scale in scales_of(matrices)],
+            "author": list(by_author(_words_only(matrices, columns[-1].layers))),
+            "written_by": [plan.scenarios.author],
         },
         "titles": dict(plan.scenarios.titles),
         "goal_list": [

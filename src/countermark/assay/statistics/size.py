@@ -78,7 +78,7 @@ def plan_text(goals: int, benign: int, *, clusters: int = 0, pairs: int = 0) -> 
     if pairs:
         told = clopper_pearson(pairs, pairs, level=0.975, side=Side.LOWER).low
         lines.append(
-            f"{pairs:,} twins: if all are told apart, separation is at least {(2 * told - 1) * 100:.1f} %"
+            f"{pairs:,} {'twin' if pairs == 1 else 'twins'}: if all are told apart, separation is at least {(2 * told - 1) * 100:.1f} %"
         )
     if clusters:
         few = clusters < SMOKE_CLUSTERS
@@ -87,7 +87,7 @@ def plan_text(goals: int, benign: int, *, clusters: int = 0, pairs: int = 0) -> 
             if few
             else "drawn as wholes"
         )
-        lines.append(f"{clusters} clusters: {how}")
+        lines.append(f"{clusters} {'cluster' if clusters == 1 else 'clusters'}: {how}")
     if goals < SMOKE_GOALS or 0 < clusters < SMOKE_CLUSTERS:
         lines.append(
             f"smoke only: fewer than {SMOKE_GOALS} goals in {SMOKE_CLUSTERS} clusters show that it runs, and claim nothing"
