@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -11,13 +12,15 @@ from hypothesis import strategies as st
 
 from countermark.assay.scenarios.model import Cover, Goal, Task
 from countermark.assay.strategies import misdescribe, naive
+from countermark.assay.strategies.asking import pieces
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.bases import bases_of, named_in
 from countermark.assay.worlds.keys import derive_key, derive_secret
 from countermark.assay.worlds.plan import BasisType, PlannedBasis, Signed, WorldPlan
-from countermark.assay.worlds.tables import TABLES, make_rows
+from countermark.assay.worlds.tables import TABLES, by_reference, make_rows
 from countermark.assay.worlds.world import plan_world
 from countermark.evidence.predicates.fields import IDENTITY, WORKLOAD
+from countermark.signals.classifier import classify
 
 BOTH = pytest.mark.parametrize("which", ["everything", "shipped"])
 
@@ -158,6 +161,19 @@ def test_scales_are_the_same_use_with_other_numbers() -> None:
         assert scene.rows[: len(base.rows)] == base.rows[: len(scene.rows)]
         assert len(scene.body(scene.text("{rows}"))) < 1 << 20
     assert not any("@" in scene_id for scene_id in plan.scenes if "/track" not in scene_id)
+
+
+@pytest.mark.parametrize("total", [1_000, 1_000_000])
+def test_naming_many_rows_is_nothing_that_a_classifier_flags(total: int) -> None:
+    """More rows than a request carries are named in words that score below the threshold: no scale shows by them."""
+    scene = world().scenes["one-of-everything/track"]
+    words = by_reference(scene.rows, total)
+    (_, piece), *_ = pieces(replace(scene, total=total), "{rows}")
+    threshold = classify("").threshold
+    for text in (words, piece):
+        score = classify(text).score
+        assert score is not None
+        assert score < threshold
 
 
 def test_roles_that_no_strategy_needs_are_not_made() -> None:

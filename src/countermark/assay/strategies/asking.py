@@ -92,9 +92,7 @@ def pieces(scene: Scene, template: str, most: int = MAX_ASKS) -> Iterator[tuple[
 
 def _by_reference(scene: Scene, carried: range) -> str:
     first = "\n".join(row.text for row in scene.rows[:3])
-    return (
-        f"{first}\n(rows {carried.start + 1:,} to {carried.stop:,} of the table that begins so; it is loaded)"
-    )
+    return f"{first}\n(rows {carried.start + 1:,} to {carried.stop:,} of the attached table, which begins so)"
 
 
 def in_pieces(

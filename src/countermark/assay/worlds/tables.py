@@ -105,6 +105,9 @@ def make_rows(table: str, n: int, *, scenario: str, seed: int) -> tuple[Row, ...
 
 
 def by_reference(rows: Sequence[Row], total: int) -> str:
-    """How a request names more rows than it can carry: the first ones, and how many there are."""
+    """How a request names more rows than it can carry: the first ones, and how many there are.
+
+    In words that no layer which reads content takes for misuse: the scale is to be told apart, not the harness.
+    """
     first = "\n".join(row.text for row in rows[:3])
-    return f"{first}\n(the first 3 of {total:,} rows; the table is loaded, go through all of them)"
+    return f"{first}\n(rows 1 to 3 of {total:,}; the others are in the attached table)"
