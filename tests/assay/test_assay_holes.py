@@ -9,6 +9,13 @@ import pytest
 
 from countermark.assay.campaign.ask import MOST_HOLDS, Answer, signed_for
 from countermark.assay.campaign.door import Passed
+from countermark.assay.campaign.matrix import NAIVE
+from countermark.assay.campaign.run import jobs_of
+from countermark.assay.campaign.scored import FITTED, score_jobs
+from countermark.assay.worlds.world import plan_world
+from countermark.pep.openai import OpenAIChat
+from countermark.signals.classifier import classify
+from countermark.stacks.campaign import make_plan, read_texts
 
 
 class _People:
@@ -70,3 +77,23 @@ def test_people_sign_until_it_is_decided(case: str) -> None:
 
     found = asyncio.run(signed_for(answers[0], again, people, ("halden_reviewer",)))
     assert (found.passed, found.clauses, len(people.signed)) == (passed, clauses, signed)
+
+
+def test_a_threshold_is_fitted_to_what_the_gateway_reads() -> None:
+    """At most the stated share of benign tasks is flagged, on all that a gateway shows its classifier: tools, too."""
+    plan = make_plan(quick=True, per_cluster=2)
+    threshold = next(spec.flag_from for spec in plan.stacks if spec.flag_from is not None)
+    scenes = plan_world(plan.scenarios, (), seed=plan.seed, scales=()).scenes
+    _, jobs = jobs_of(scenes, (), naive=NAIVE)
+    wire = OpenAIChat()
+    shown = [wire.read_request(job.attempt.asks[0].body).texts for job in jobs]
+    scores = [classify(texts).score or 0.0 for texts in shown]
+    offered = {job.scenario: tool.description for job in jobs for tool in scenes[job.scenario].scenario.tools}
+    assert offered, "no task offers a tool: nothing is shown here"
+    assert all(
+        offered[job.scenario] in texts
+        for job, texts in zip(jobs, shown, strict=True)
+        if job.scenario in offered
+    )
+    assert sum(score >= threshold for score in scores) <= FITTED * len(scores)
+    assert list(score_jobs(jobs, read_texts).tasks.values()) == pytest.approx(scores, abs=1e-6)

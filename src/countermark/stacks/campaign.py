@@ -37,12 +37,14 @@ from countermark.assay.scenarios.load import OURS, load_scenarios
 from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.world import plan_world
+from countermark.pep.openai import OpenAIChat
 from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.running import running_stack
 from countermark.stacks.world import INDEX, load_world, make_world
 
 SCORES = "scores.json"
+_WIRE = OpenAIChat()
 Tell = Callable[[int, int], None]
 """`tell(done, whole)`: rows that are there, of all rows."""
 
@@ -79,13 +81,18 @@ def make_plan(
             scenarios,
             clauses=() if quick else forbidding,
             mechanisms=not quick,
-            flag_from=flag_from(score_jobs(tasks).tasks),
+            flag_from=flag_from(score_jobs(tasks, read_texts).tasks),
         ),
         seed=seed,
         bundle_sha256=bundle.digest,
         terms=terms,
         reviewing=reviewing or Reviewing(),
     )
+
+
+def read_texts(body: bytes) -> Sequence[str]:
+    """What a classifier in the gateway is shown of a request."""
+    return _WIRE.read_request(body).texts
 
 
 def terms_of(bundle: Bundle) -> tuple[Term, ...]:
@@ -130,7 +137,7 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda 
     world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
     goals, tasks = jobs_of(world.scenes, (*plan.strategies, UNSEEN), naive=NAIVE)
     jobs = [*goals, *tasks]
-    (folder / SCORES).write_bytes(score_jobs(jobs).to_bytes())
+    (folder / SCORES).write_bytes(score_jobs(jobs, read_texts).to_bytes())
     rows = open_rows(folder)
     stop = threading.Event()
     whole = sum(len(jobs_for(jobs, tampering=tampers(spec))) for spec in plan.stacks)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +61,26 @@ def read_scores(path: Path) -> Scores:
         raise CampaignError(f"expected scores of the classifier in `{path}`") from error
 
 
-def score_jobs(jobs: Iterable[Job]) -> Scores:
+Read = Callable[[bytes], Iterable[str]]
+"""A request's texts as the gateway reads them: of its messages, its tools, and whatever else can carry words."""
+
+
+def score_jobs(jobs: Iterable[Job], read: Read) -> Scores:
     """Score every request of every job, as the gateway would."""
     tasks: dict[str, float] = {}
     attacks: dict[str, dict[str, float]] = {}
+    known: dict[bytes, float] = {}  # strategies send the same wordings from other systems
+
+    def score(body: bytes) -> float:
+        if body not in known:
+            known[body] = score_texts(read(body))
+        return known[body]
+
     said = classify("")
     for job in jobs:
         if "@" in job.scenario:
             continue
-        worst = max(score_body(ask.body) for ask in job.attempt.asks)
+        worst = max(score(ask.body) for ask in job.attempt.asks)
         if not job.strategy:
             tasks[job.scenario] = worst
             continue
@@ -79,29 +89,16 @@ def score_jobs(jobs: Iterable[Job]) -> Scores:
     return Scores(classifier=f"{said.name} {said.digest}", tasks=tasks, attacks=attacks)
 
 
-@lru_cache(maxsize=1 << 14)  # strategies send the same wordings from other systems
-def score_body(body: bytes) -> float:
-    """The score of one request: of all texts of its messages.
+def score_texts(texts: Iterable[str]) -> float:
+    """The score of one request.
 
     Raises:
         CampaignError: The classifier can't say; the offline one always can.
     """
-    signal = classify(texts_of(body))
+    signal = classify(texts)
     if signal.score is None:
         raise CampaignError(f"expected a score of `{signal.name}`, got none: {signal.why}")
     return round(signal.score, _DIGITS)
-
-
-def texts_of(body: bytes) -> tuple[str, ...]:
-    """Every text of a request's messages, in their order."""
-    found: list[str] = []
-    for message in json.loads(body)["messages"]:
-        content = message.get("content")
-        if isinstance(content, str):
-            found.append(content)
-        elif isinstance(content, list):
-            found += [part["text"] for part in content if isinstance(part.get("text"), str)]
-    return tuple(found)
 
 
 def flag_from(tasks: Mapping[str, float], rate: float = FITTED) -> float:
