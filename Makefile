@@ -37,12 +37,14 @@ format: .make/installed ## mend what `lint` would complain of
 lock: ## renew requirements/*.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements/run.lock --no-header
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml --extra demo --extra assay --group dev -o requirements/dev.lock --no-header
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps requirements/axe.in -o requirements/axe.lock --no-header
 
-.make/installed: requirements/dev.lock pyproject.toml
+.make/installed: requirements/dev.lock requirements/axe.lock pyproject.toml
 	@echo "== setting up $(VENV) from requirements/dev.lock (once; about half a minute)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "countermark needs Python 3.11 or later: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.lock
+	@$(PIP) install --quiet --require-hashes --no-deps --requirement requirements/axe.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@mkdir -p .make && touch $@
 
