@@ -67,7 +67,7 @@ def render(sources: Sequence[Source], *, title: str = TITLE, command: str = COMM
             f'<p class="verdict">{escape(finding.sentence)}</p>',
             cost,
             _legend(real_only=finding.real_only > 0),
-            '<div class="scroll">',
+            '<div class="scroll" role="region" tabindex="0" aria-label="safeguards and what they stop">',
             *_table(sources),
             "</div>",
             "<h2>What these figures rest on</h2>",
