@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from console_pages import Terminal
 
-from countermark.assay.campaign.journal import Journal
+from countermark.assay.campaign.journal import RESULT, Journal
 from countermark.cli.main import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -129,9 +129,11 @@ def test_rows_made_to_fit_after_opening_are_found(sealed: Path) -> None:
     rows.write_text(rows.read_text().replace('"passed":"stopped"', '"passed":"passed"', 1))
     document = (result / "result.json").read_bytes()
     plan = json.loads(document)["plan"]["sha256"]
-    Journal(result).conclude(
-        plan=plan, result=document, rows=rows.read_bytes(), now=datetime(2027, 1, 1, tzinfo=UTC)
-    )
+    digests = {
+        "result_sha256": hashlib.sha256(document).hexdigest(),
+        "rows_sha256": hashlib.sha256(rows.read_bytes()).hexdigest(),
+    }
+    Journal(result).append({"kind": RESULT, "plan": plan, **digests, "at": "2027-01-01T00:00:00Z"})
     told = _run("report", result)
     assert told.exit_code == 2
     assert "logged before the truth was opened" in told.output

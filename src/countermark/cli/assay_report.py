@@ -45,15 +45,17 @@ def report(
     """
     need_numbers()
     from countermark.assay.campaign.change import change_words, compare_results
-    from countermark.assay.campaign.folder import check_folder, read_result
+    from countermark.assay.campaign.folder import check_folder, own_key, read_result
     from countermark.assay.report.campaign_page import render as render_page
     from countermark.assay.report.campaign_text import render
     from countermark.assay.require import check_requirements, parse_requirements
 
     wanted = parse_requirements(requirements)
-    key = vkey or _own_key(folder)
+    key = vkey or own_key(folder)
     checked = check_folder(folder, vkey=key)
     document = read_result(folder)
+    if since is not None:
+        check_folder(since, vkey=own_key(since))
     change = [] if since is None else change_words(compare_results(read_result(since), document))
     held = check_requirements(wanted, document)
     if page is not None:
@@ -93,13 +95,6 @@ def report(
         raise click.exceptions.Exit(FINDING)
 
 
-def _own_key(folder: Path) -> str:
-    try:
-        return (folder / "log.vkey").read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"expected `log.vkey` in `{folder}`: give --vkey") from error
-
-
 @click.command("compare", cls=Command)
 @click.argument("before", type=_folder)
 @click.argument("after", type=_folder)
@@ -116,12 +111,14 @@ def compare(
     """Say what is different between two results, goal by goal: exact McNemar, adjusted over the kinds of deployment.
 
     A rise of real is only called one where the second attacker lacks nothing that the first had. Otherwise the command says
-    what he lacks, and ends with exit code 1.
+    what he lacks, and ends with exit code 1. Both results are checked first, against the keys that lie beside them.
     """
     need_numbers()
     from countermark.assay.campaign.change import change_words, compare_results
-    from countermark.assay.campaign.folder import read_result
+    from countermark.assay.campaign.folder import check_folder, own_key, read_result
 
+    for each in (before, after):
+        check_folder(each, vkey=own_key(each))
     changes = compare_results(
         read_result(before), read_result(after), column=column, other=other, liars=liars
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from countermark.assay.campaign.journal import ORIGIN, PLAN, RESULT
+from countermark.assay.campaign.journal import ORIGIN, PLAN, RESULT, refuse_links
 from countermark.assay.campaign.plan import digest_of
 from countermark.attestation.envelope import parse_envelope, verify_envelope
 from countermark.attestation.keys import PublicKey
@@ -80,6 +80,18 @@ def read_result(folder: Path, *, kinds: Collection[str] = (RESULT,)) -> Mapping[
     return document
 
 
+def own_key(folder: Path) -> str:
+    """The key that lies in the folder: enough to find damage, and not a result that was made again as a whole.
+
+    Raises:
+        CampaignError: There is none.
+    """
+    try:
+        return (folder / "log.vkey").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignError(f"expected `log.vkey` in `{folder}`: give --vkey") from error
+
+
 def check_folder(folder: Path, *, vkey: str) -> Checked:
     """Check that the plan was logged before the result, and that nothing was changed since.
 
@@ -87,10 +99,12 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
         vkey: The log's key, from a source that is not the folder.
 
     Raises:
-        TamperedError: Plan, rows, result or log are not what was signed; or the plan came after the result.
-        CampaignError: Something is missing.
+        TamperedError: Plan, rows, result or log are not what was signed; the plan came after the result; or there were other
+            rows before these.
+        CampaignError: Something is missing, or is a link to elsewhere.
         CountermarkError: The log or the statement doesn't verify.
     """
+    refuse_links(folder)
     report = verify_log(folder / "log", vkeys=[vkey], origin=ORIGIN)
     key = parse_vkey(vkey)
     entries = [parse_object(data) for _, data in LogReader(folder / "log", keys=[key])]
@@ -99,6 +113,11 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
     results = [entry for entry in entries if entry.get("kind") == RESULT]
     if not results:
         raise CampaignError("expected a result in the log: the campaign was not concluded")
+    _check_opened(entries)
+    if len({entry.get("rows_sha256") for entry in results}) != 1:
+        raise TamperedError(
+            f"expected one measurement, got {len(results)} results on different rows: which of them is shown was chosen"
+        )
     found = {
         "plan": _digest(folder / "plan.json", canonical=True),
         "result": _digest(folder / "result.json"),
@@ -114,7 +133,6 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
             raise TamperedError(
                 f"expected the {name} that was logged, {str(expected[name])[:16]}, got {digest[:16]}"
             )
-    _check_opened(entries)
     shown = read_result(folder, kinds=(RESULT, SEALED))
     if results[-1].get("plan") != found["plan"] or shown["plan"]["sha256"] != found["plan"]:
         raise TamperedError("expected a result of the plan that was logged first")

@@ -25,6 +25,21 @@ from countermark.tlog.writer import LogWriter
 
 ORIGIN = "countermark.example/assay"
 PLAN, RESULT = "assay-plan", "assay-result"
+KEY_FILE = "assay.pem"
+
+
+def refuse_links(folder: Path) -> None:
+    """A folder that somebody handed over may hold links: what is written to a result's name would land elsewhere.
+
+    Raises:
+        CampaignError: Something in it is one.
+    """
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    for each in (*inside, folder / "keys" / KEY_FILE):
+        if each.is_symlink():
+            raise CampaignError(
+                f"expected files and folders in `{folder}`, got the link `{each.name[:60]}` to elsewhere"
+            )
 
 
 class Journal:
@@ -32,14 +47,18 @@ class Journal:
 
     Args:
         folder: Of the result; the key is made in `keys/` where it isn't there.
+
+    Raises:
+        CampaignError: Something in the folder is a link to elsewhere.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        refuse_links(folder)
         keys = folder / "keys"
         keys.mkdir(parents=True, exist_ok=True)
         keys.chmod(0o700)
-        path = keys / "assay.pem"
+        path = keys / KEY_FILE
         if not path.exists():
             PrivateKey.generate().save(path)
         self.key = PrivateKey.load(path)
@@ -93,6 +112,9 @@ class Journal:
             plan: The plan's digest.
             result: Bytes of `result.json`.
             rows: Bytes of `rows.jsonl`.
+
+        Raises:
+            CampaignError: There is a result on other rows already.
         """
         digests = {
             "result_sha256": hashlib.sha256(result).hexdigest(),
@@ -101,6 +123,10 @@ class Journal:
         latest = [entry for entry in self.entries() if entry["kind"] == RESULT]
         if latest and all(latest[-1][name] == value for name, value in digests.items()):
             return
+        if latest and latest[-1]["rows_sha256"] != digests["rows_sha256"]:
+            raise CampaignError(
+                f"expected the rows that were counted before in `{self._folder}`, got others: choose another --out"
+            )
         index = self.append({"kind": RESULT, "plan": plan, **digests, "at": format_time(now)})
         statement = make_statement(
             RESULT,
