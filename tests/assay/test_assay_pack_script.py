@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from assay_packs import change, scaffold, signed
 
 from countermark.assay.campaign.door import Passed, Stack
 from countermark.assay.campaign.rows import CampaignRow, RowFile
+from countermark.assay.pack import confine
 from countermark.assay.pack.cases import Case
 from countermark.assay.pack.plan import is_fault, pack_plan
 from countermark.assay.pack.play import AskFile, Exam, play_stack
@@ -276,6 +279,35 @@ def test_script_is_shut_in_where_the_kernel_can() -> None:
     )
     assert not any(each.startswith("had") for each in found[:6]), found
     assert found[6] == "had 1"
+
+
+def test_script_has_no_way_out_through_what_is_no_file_and_no_network(tmp_path: Path) -> None:
+    """Where it has no network it also reaches no socket that is a file (the session's bus), no process and no keyring."""
+    had = asyncio.run(confinement())
+    if had["network"] != "none":
+        pytest.skip(f"this kernel doesn't shut a script in: {had}")
+    place = str(tmp_path / "bus")
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(place)
+        bus.listen(1)
+        found = _tried(
+            f"[tried(lambda: socket.socket(socket.AF_UNIX).connect({place!r})), tried(os.fork),"
+            " tried(lambda: os.posix_spawn('/bin/true', ['true'], {})), tried(lambda: os.pidfd_open(os.getppid())),"
+            " tried(lambda: os.kill(os.getppid(), 0)), tried(lambda: socket.socket())]"
+        )
+        assert not any(each.startswith("had") for each in found), found
+    threads = "(lambda pool: pool.submit(lambda: 3).result())(__import__('concurrent.futures').futures.ThreadPoolExecutor(1))"
+    assert _tried(threads) == 3
+
+
+def test_the_filter_is_for_the_machine_that_it_runs_on() -> None:
+    """A filter ends in one that allows, kills other ways of calling, and there is none where nobody wrote one."""
+    for machine in ("x86_64", "aarch64"):
+        steps = confine._filter(machine)
+        assert steps is not None
+        assert len(steps) % 8 == 0
+        assert steps.endswith(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000))
+    assert confine._filter("s390x") is None
 
 
 def test_nothing_of_a_script_outlives_it(tmp_path: Path) -> None:
