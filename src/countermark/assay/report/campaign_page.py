@@ -80,9 +80,8 @@ def render(document: Document, *, vkey: str = "", change: Sequence[str] = ()) ->
             f"<section><h2>What each mechanism buys</h2>{mechanisms(document)}",
             f"<h2>Where it works, and where not</h2>{parts(document)}</section>",
             "</div>",
-            f"<h2>Missed, by name: {len(document['missed'])} goals, each under the cheapest way to it"
-            '<span class="paper"> (as many as this sheet holds; all: result.json)</span></h2></div>',
-            f'<dl class="names">{missed(document)}</dl>' if document["missed"] else "<p>None.</p>",
+            f"{_missed_head(document)}</div>",
+            f'<dl class="names">{missed(document)}</dl>' if document["missed"] else "",
             "<div>",
             *_since(change),
             *check(document, vkey),
@@ -200,6 +199,15 @@ def _map(document: Document) -> str:
         kinds.setdefault(KINDS.get(goal["kind"], goal["kind"]), []).append(goal["id"])
     costs = {each["name"]: each["cost"] for each in document["plan"]["strategies"]}
     return heat_map(document["heat"], document["columns"][-1]["name"], kinds, costs)
+
+
+def _missed_head(document: Document) -> str:
+    if not document["missed"]:
+        return ""
+    return (
+        f"<h2>Missed, by name: {len(document['missed'])} goals, each under the cheapest way to it"
+        '<span class="paper"> (as many as this sheet holds; all: result.json)</span></h2>'
+    )
 
 
 def _since(change: Sequence[str]) -> Iterator[str]:

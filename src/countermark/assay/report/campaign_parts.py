@@ -217,11 +217,11 @@ def _persons(scale: str) -> str:
 
 
 def missed(document: Document) -> str:
-    """Every goal that is reached, by name, under the way to it. A screen has all; paper, what there is room for."""
+    """Every goal that is reached, by name, under the way to it; short lists first, since paper holds only so many names."""
     return "".join(
         f"<div><dt>{escape(way.strategy)}, {len(way.goals)}:</dt> "
         f"<dd>{escape('; '.join(goal['title'] for goal in way.goals))}.</dd></div>"
-        for way in ways(document)
+        for way in sorted(ways(document), key=lambda way: len(way.goals))
     )
 
 

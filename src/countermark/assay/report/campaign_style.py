@@ -13,7 +13,7 @@ body{margin:1.2rem auto;max-width:80rem;padding:0 1rem;font:15px/1.45 Arial,"Lib
 color:#111;background:#fff}
 h1{font-size:1.5em;line-height:1.2;margin:0 0 .3em}h2{font-size:1.1em;margin:1.2em 0 .2em}p,ul,dl{margin:.3em 0}
 .self,.figure{font-size:1.5rem;font-weight:700;line-height:1.1}
-.self{border:2px solid #000;padding:0 .3em;white-space:nowrap;display:inline-block}
+.self{border:2px solid #000;padding:0 .3em;display:inline-block}
 .void{border:3px solid #000;padding:.4em;font-weight:700}
 .verdicts{display:grid;grid-template-columns:1fr;gap:.8em 1.2em;padding:0;list-style:none}
 .verdicts li{border-left:3px solid #000;padding-left:.6em}
@@ -27,6 +27,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.1em .8em .1em 0;vertical-align:baseline;font-weight:400}
 td.n,th.n{text-align:right}
 .wide{width:100%}.wide tbody th,.wide td{white-space:nowrap}.bars th,.bars td{vertical-align:middle}
+tr>:last-child:not(.n):not(.words){padding-left:.4em}
 .wide .words{white-space:normal;min-width:14rem}
 thead th{font-weight:600;border-bottom:1.5px solid #000;vertical-align:bottom}
 .plot{width:100%;max-width:24rem;height:auto}
@@ -43,7 +44,8 @@ body{font-size:6.3pt;line-height:1.12;margin:0;padding:0;max-width:none}
 h1{font-size:10pt;margin:0 0 .2em}h2{font-size:7.2pt;margin:.4em 0 0}p,ul,dl,.legend{margin:.08em 0}
 .self,.figure{font-size:10pt}.void{padding:.1em .3em}
 .verdicts{grid-template-columns:repeat(4,1fr);gap:0 3mm}.verdicts li{border-left-width:1.5pt;padding-left:1.2mm}
-.scroll{overflow:visible}th,td{padding:0 .6em 0 0}thead th{border-bottom-width:.8pt}
+.scroll{overflow:visible}th,td{padding:0 .6em 0 0}
+.bars th,.bars td,.halves th,.halves td{padding-right:.35em}.halves table{width:100%}thead th{border-bottom-width:.8pt}
 .bar{width:54mm;height:auto}.swatch{width:7mm;height:auto}.mark{width:2.4mm;height:2.4mm}
 .beside{grid-template-columns:repeat(3,1fr);gap:0 4mm}.halves{grid-template-columns:1.25fr 1fr}
 .clauses tbody th{min-width:0}.halves td,.halves thead th,.halves section+section th{white-space:nowrap}
