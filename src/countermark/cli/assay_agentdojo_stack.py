@@ -16,11 +16,11 @@ from typing import Final
 
 from countermark.assay.agents.gates import ALSO_REACHES_OUT, EFFECTS
 from countermark.assay.agents.gateway_gate import MODEL, GatewayGate, Tools
+from countermark.assay.worlds.contents import deployment_content, purpose_content
 from countermark.config import SETTINGS_TEMPLATE
 from countermark.loopback.process import loopback_process
 from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.cast import GATEWAY
-from countermark.stacks.contents import deployment_content, purpose_content
 from countermark.stacks.maker import BEFORE, LIFE, Maker, Places
 from countermark.stacks.process import gateway_process
 from countermark.stacks.terms import copy_bundle
@@ -78,7 +78,7 @@ unless {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One agent as a workload, for the words of its statements (`stacks/contents.py`)."""
+    """One agent as a workload, for the words of its statements (`assay/worlds/contents.py`)."""
 
     name: str
     tools: Mapping[str, Sequence[str]]

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from countermark.attestation.keys import PrivateKey
-from countermark.config import SETTINGS_TEMPLATE
-from countermark.policy.shipped import shipped_bundle
-from countermark.stacks.cast import GATEWAY
-from countermark.stacks.contents import (
+from countermark.assay.worlds.contents import (
     consent_content,
     deployment_content,
     engagement_content,
     order_content,
     purpose_content,
 )
+from countermark.attestation.keys import PrivateKey
+from countermark.config import SETTINGS_TEMPLATE
+from countermark.policy.shipped import shipped_bundle
+from countermark.stacks.cast import GATEWAY
 from countermark.stacks.maker import BEFORE, LIFE, Maker, Places
 from countermark.stacks.terms import copy_bundle
 

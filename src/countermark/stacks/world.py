@@ -26,6 +26,13 @@ from typing import Any, Final
 
 from countermark.assay.campaign.door import Credentials
 from countermark.assay.scenarios.model import Paper
+from countermark.assay.worlds.contents import (
+    consent_content,
+    deployment_content,
+    engagement_content,
+    order_content,
+    purpose_content,
+)
 from countermark.assay.worlds.keys import derive_secret
 from countermark.assay.worlds.plan import BasisType, PlannedBasis, PlannedWorkload, Signed, WorldPlan
 from countermark.assay.worlds.scene import Scene
@@ -34,13 +41,6 @@ from countermark.attestation.keys import PrivateKey
 from countermark.clock import format_time, parse_time
 from countermark.errors import CountermarkError, StackError
 from countermark.stacks.cast import PEOPLE, SIDES
-from countermark.stacks.contents import (
-    consent_content,
-    deployment_content,
-    engagement_content,
-    order_content,
-    purpose_content,
-)
 from countermark.stacks.maker import BEFORE, LIFE, Maker, Places
 
 INDEX: Final = "world.json"

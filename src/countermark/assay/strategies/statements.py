@@ -11,6 +11,13 @@ from countermark.assay.scenarios.model import Paper
 from countermark.assay.strategies.asking import workload
 from countermark.assay.strategies.strategy import goal_of
 from countermark.assay.worlds.bases import Basis, bases_of, named_in
+from countermark.assay.worlds.contents import (
+    consent_content,
+    deployment_content,
+    engagement_content,
+    order_content,
+    purpose_content,
+)
 from countermark.assay.worlds.keys import derive_key, derive_secret
 from countermark.assay.worlds.plan import BasisType
 from countermark.assay.worlds.scene import Scene
@@ -94,25 +101,9 @@ def truths(scene: Scene, role: str) -> tuple[Said, ...]:
 
 def _of_system(name: str, paper: Paper) -> tuple[Said, ...]:
     about = {"workload": name}
-    deployment = {
-        "system": paper.system,
-        "operator": "brightwater",
-        "environment": "production",
-        "site": paper.site.value,
-        "tools": {tool: {"effects": list(effects)} for tool, effects in paper.tools.items()},
-        "answer_effects": list(paper.answer_effects),
-    }
-    purpose = {
-        "purpose": paper.purpose,
-        "models": list(paper.models),
-        "operations": list(paper.operations),
-        "data_classes": list(paper.data_classes),
-        "persons_at_most": paper.persons_at_most,
-        "basis_required": paper.basis,
-    }
     said = [
-        Said(kind="deployment", name=name, descriptor=about, content=deployment),
-        Said(kind="purpose", name=name, descriptor=about, content=purpose),
+        Said(kind="deployment", name=name, descriptor=about, content=deployment_content(paper)),
+        Said(kind="purpose", name=name, descriptor=about, content=purpose_content(paper)),
     ]
     if paper.review is not None or paper.decides is not None:
         said.append(
@@ -130,23 +121,23 @@ def _of_system(name: str, paper: Paper) -> tuple[Said, ...]:
 def _of_basis(workload_name: str, basis: Basis, seed: int) -> Said:
     identity = f"{workload_name.partition('/')[2]}.false-{basis.type.value}"
     kind = "engagement" if basis.type is BasisType.ENGAGEMENT else "legal-basis"
-    content: dict[str, Any] = {"workloads": [workload_name]}
-    if basis.type is BasisType.ENGAGEMENT:
-        content |= {"ranges": list(basis.ranges), "names": []}
-    else:
-        content |= {"type": basis.type.value, "may_derive": list(basis.may_derive)}
-    if basis.type is BasisType.CONSENT:
-        content["data_set"] = identity
-    if basis.type is BasisType.ORDER:
-        keys = SelectorKeys({SELECTOR_KEY: derive_secret(seed, f"selectors/{SELECTOR_KEY}")})
-        digests = [keys.digest(selector)[SELECTOR_KEY] for selector in basis.selectors]
-        content["selectors"] = {"key_id": SELECTOR_KEY, "hmac_sha256": digests}
     return Said(
         kind=kind,
         name=f"{PARTY}/{identity}",
         descriptor={basis.type.value: identity, "party": PARTY},
-        content=content,
+        content=_basis_content([workload_name], basis, identity, seed),
     )
+
+
+def _basis_content(workloads: Sequence[str], basis: Basis, identity: str, seed: int) -> Mapping[str, Any]:
+    if basis.type is BasisType.ENGAGEMENT:
+        return engagement_content(workloads, ranges=basis.ranges)
+    if basis.type is BasisType.CONSENT:
+        return consent_content(workloads, may_derive=basis.may_derive, data_set=identity)
+    keys = SelectorKeys({SELECTOR_KEY: derive_secret(seed, f"selectors/{SELECTOR_KEY}")})
+    digests = [keys.digest(selector)[SELECTOR_KEY] for selector in basis.selectors]
+    selectors = {"key_id": SELECTOR_KEY, "hmac_sha256": digests}
+    return order_content(workloads, selectors=selectors, may_derive=basis.may_derive)
 
 
 def stated(scene: Scene, said: Said, *, seq: int, ago: timedelta = timedelta()) -> Statement:
