@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
+from countermark.assay.agents.dojo_live import SUITES
 from countermark.assay.extra import need_numbers
 from countermark.cli.output import Command, example, json_option, progress, show
 from countermark.errors import SettingsError
 
-_SUITES = ("workspace", "travel", "banking", "slack")
 _MORE = "more: --detail for verdicts, curves and what each layer is worth; --html FILE for one printed sheet; --json"
 
 
@@ -24,7 +24,7 @@ _MORE = "more: --detail for verdicts, curves and what each layer is worth; --htm
     "--suite",
     "suites",
     multiple=True,
-    type=click.Choice(_SUITES),
+    type=click.Choice(SUITES),
     help="One suite; again for more. [default: all]",
 )
 @click.option(
@@ -86,7 +86,7 @@ def agentdojo(
 
     version = need_agentdojo()
     chosen = _gates(gates, credential)
-    prepared = [load_suite(name) for name in _SUITES if name in (suites or _SUITES)]
+    prepared = [load_suite(name) for name in SUITES if name in (suites or SUITES)]
     about = {"agentdojo": version, "benchmark": BENCHMARK, "strategies": list(STRATEGIES)}
     file = DojoFile(rows_file, about)
     try:

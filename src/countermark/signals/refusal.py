@@ -68,7 +68,6 @@ _QUOTED: Final = re.compile(
 )
 _QUOTED_LINE: Final = re.compile(r"(?m)^\s*>.*$")
 _SENTENCE: Final = re.compile(r"(?<=[.!?:;])\s+|\n+")
-_ITEM: Final = re.compile(r"(?m)^\s*(?:[-*•]|\d+[.)])\s+\S")
 _APOSTROPHES: Final = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'"})
 
 

@@ -15,8 +15,6 @@ from typing import Any
 from countermark.assay.campaign.door import Passed
 from countermark.errors import CampaignError
 
-MAX_LINE = 1 << 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignRow:

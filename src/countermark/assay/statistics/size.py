@@ -52,8 +52,10 @@ def half_width(n: int, *, rate: float = 0.5) -> float:
     return clopper_pearson(round(rate * n), n).width / 2
 
 
-SMOKE_GOALS, SMOKE_CLUSTERS, CLAIM = 60, 10, 300
-"""Below these, see whether it runs; at `CLAIM` goals and as many benign tasks, 99 % can be claimed."""
+SMOKE_GOALS, SMOKE_CLUSTERS = 60, 10
+"""Below these, see whether it runs."""
+CLAIM = zero_breaches_needed(0.99)
+"""With so many goals and as many benign tasks, 99 % can be claimed."""
 
 
 def plan_text(goals: int, benign: int, *, clusters: int = 0, pairs: int = 0) -> str:
@@ -78,7 +80,8 @@ def plan_text(goals: int, benign: int, *, clusters: int = 0, pairs: int = 0) -> 
     if pairs:
         told = clopper_pearson(pairs, pairs, level=0.975, side=Side.LOWER).low
         lines.append(
-            f"{pairs:,} {'twin' if pairs == 1 else 'twins'}: if all are told apart, separation is at least {(2 * told - 1) * 100:.1f} %"
+            f"{pairs:,} {'twin' if pairs == 1 else 'twins'}: if all are told apart, separation is at least "
+            f"{(2 * told - 1) * 100:.1f} %"
         )
     if clusters:
         few = clusters < SMOKE_CLUSTERS
