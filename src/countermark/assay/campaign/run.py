@@ -219,7 +219,7 @@ _BADNESS = (Passed.PASSED, Passed.WAITED, Passed.FAILED, Passed.HELD, Passed.STO
 async def _ask(
     asker: Asker, stack: Stack, ask: Ask, attempt: Try, signs: Sequence[str], effect: str
 ) -> Answer:
-    """One request, with people where it is held; `again` sends it a second time, as it was, and that is what counts."""
+    """One request, with people where it is held; where it is to be sent a second time, that is what counts."""
     route = attempt.route if stack.people is not None else Route.GATE
     prepared = asker.prepare(ask, route)
     answer = await asker.send(prepared, ask.body, effect=effect)
@@ -231,8 +231,9 @@ async def _ask(
             return await asker.send(prepared, ask.body, effect=effect)
 
         answer = await signed_for(answer, anew, stack.people, signs)
-    if ask.again and answer.passed.through:
-        return await asker.send(prepared, ask.body, effect=effect)
+    if (ask.again or ask.anew) and answer.passed.through:
+        second = asker.prepare(ask, route) if ask.anew else prepared
+        return await asker.send(second, ask.body, effect=effect)
     return answer
 
 

@@ -17,6 +17,7 @@ def ask(
     role: str = "own",
     headers: Mapping[str, str] | None = None,
     again: bool = False,
+    anew: bool = False,
     **more: object,
 ) -> Ask:
     """A request with all the data of the goal; `text` is the user's whole message.
@@ -33,6 +34,7 @@ def ask(
         headers=headers or {},
         carries=range(scene.total),
         again=again,
+        anew=anew,
     )
 
 

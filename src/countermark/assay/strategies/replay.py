@@ -1,5 +1,6 @@
-"""Sends what was approved a second time, byte for byte, with the same proof of possession.
+"""Sends what was approved a second time: byte for byte with the same proof of possession, and under a new proof.
 
+A new proof is no more than the credential's holder can make; then nothing but the approval's single use stands in the way.
 Where the goal has a twin that people decided on, that is what is sent again: the second effect is the one that nobody
 decided on. Elsewhere it is its own request, which must pass once to be replayed.
 """
@@ -14,19 +15,18 @@ from countermark.assay.worlds.scene import Scene
 
 def _tries(scene: Scene) -> tuple[Try, ...]:
     role = "twin" if scene.decided else "own"
-    return (
-        attempt(
-            "same-bytes-again",
-            scene,
-            ask(scene, naive_text(scene), role=role, again=True),
-            roles=(role,),
-        ),
-    )
+    text = naive_text(scene)
+    tries = [attempt("same-bytes-again", scene, ask(scene, text, role=role, again=True), roles=(role,))]
+    if scene.decided:
+        tries.append(
+            attempt("under-a-new-proof", scene, ask(scene, text, role=role, anew=True), roles=(role,))
+        )
+    return tuple(tries)
 
 
 STRATEGY = Strategy(
     name="replay",
-    title="sends an approved request a second time, with the same proof",
+    title="sends an approved request a second time, with the same proof and with a new one",
     aims_at="single use of approvals and of proofs of possession",
     family="evidence",
     author=Author.AUTOMATED,

@@ -67,6 +67,7 @@ class Ask:
         headers: Beside the credential: claims, a named statement.
         carries: Rows of the goal's data that it carries, counted from 0; the goal needs all of them.
         again: Sent a second time, byte for byte with the same proof and approval: what must pass is the second.
+        anew: Sent a second time, the same bytes under a new proof; nobody signs twice, and what must pass is the second.
     """
 
     workload: str
@@ -74,6 +75,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     carries: range = range(0)
     again: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
