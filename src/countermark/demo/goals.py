@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.assay.extra import need_numbers
+from countermark.assay.report.campaign_text import KINDS
 from countermark.errors import CountermarkError
 
 PER_CLUSTER = 2
@@ -63,7 +64,10 @@ def measure_goals(folder: Path, *, say: Callable[[str], None] = lambda _: None) 
 
 
 def goals_line(document: Mapping[str, Any]) -> str:
-    """`refusal apparent .. real .. theater ..  |  Countermark apparent .. real .. at 0 / 1 / 2 lying signers; ...`."""
+    """`refusal apparent .. real .. theater ..  |  Countermark apparent .. real .. at 0 / 1 / 2 lying signers; ...`.
+
+    The weakest kind of deployment stands beside what is pooled: whoever misuses chooses where.
+    """
     if document["void"]:
         return f"VOID: {'; '.join(document['void'])}"
     columns = {column["name"]: column["levels"] for column in document["columns"]}
@@ -71,13 +75,15 @@ def goals_line(document: Mapping[str, Any]) -> str:
     real = " / ".join(
         f"{_percent(ours[liars]['real'])} [{ours[liars]['real_at_least'] * 100:.0f}]" for liars in "012"
     )
+    parts = ours["0"]["per_kind"]["real"]
+    weakest = min(parts, key=lambda kind: float(parts[kind]["value"]))
     plan = document["plan"]
     heading = "self-assessed, " if document["self_assessed"] else ""
     return (
         f"refusal apparent {_percent(refusal['apparent'])} real {_percent(refusal['real'])} theater "
         f"{_percent(refusal['theater'])}  |  Countermark apparent {_percent(ours['0']['apparent'])} real {real} [lower bound] "
-        f"at 0 / 1 / 2 lying signers; {heading}{document['goals']['attainable']} goals, k = {plan['attempts']}, strategies "
-        f"{len(plan['strategies'])}"
+        f"at 0 / 1 / 2 lying signers, {_percent(parts[weakest])} for the weakest kind ({KINDS.get(weakest, weakest)}); "
+        f"{heading}{document['goals']['attainable']} goals, k = {plan['attempts']}, strategies {len(plan['strategies'])}"
     )
 
 
