@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import campaigned
 import pytest
 
 from countermark.assay.campaign.ask import MOST_HOLDS, Answer, signed_for
+from countermark.assay.campaign.change import compare_results
 from countermark.assay.campaign.door import Passed
 from countermark.assay.campaign.matrix import NAIVE
+from countermark.assay.campaign.result import find, result_document
 from countermark.assay.campaign.run import jobs_of
 from countermark.assay.campaign.scored import FITTED, score_jobs
+from countermark.assay.strategies.known import STRATEGIES
+from countermark.assay.strategies.strategy import Strategy, Try
+from countermark.assay.strategies.version import CHARS, version_of
+from countermark.assay.worlds.scene import Scene
 from countermark.assay.worlds.world import plan_world
 from countermark.pep.openai import OpenAIChat
 from countermark.signals.classifier import classify
@@ -97,3 +106,30 @@ def test_a_threshold_is_fitted_to_what_the_gateway_reads() -> None:
     )
     assert sum(score >= threshold for score in scores) <= FITTED * len(scores)
     assert list(score_jobs(jobs, read_texts).tasks.values()) == pytest.approx(scores, abs=1e-6)
+
+
+def _fewer(strategy: Strategy) -> Callable[[Scene], tuple[Try, ...]]:
+    return lambda scene: strategy.tries(scene)[:-1]
+
+
+def test_a_strategy_that_was_weakened_is_another_one() -> None:
+    """Its version follows from what it does: fewer tries, or none who sign, are another version; its name and title are not."""
+    known = {each.name: version_of(each) for each in STRATEGIES}
+    assert len(set(known.values())) == len(STRATEGIES)
+    for each in STRATEGIES:
+        assert version_of(replace(each, title="said otherwise")) == known[each.name]
+        assert version_of(replace(each, tries=_fewer(each))) != known[each.name]
+    plan = campaigned.make_plan()
+    document = dict(result_document(find(plan, campaigned.make_matrices(plan, campaigned.make_rows(plan)))))
+    weaker = json.loads(json.dumps(document))
+    for told in weaker["plan"]["strategies"]:
+        if told["name"] == "misdescribe":
+            told["version"] = "0" * CHARS
+    column = next(iter(weaker["heat"]["columns"]))
+    index = weaker["heat"]["strategies"].index("misdescribe")
+    cells = weaker["heat"]["columns"][column]
+    for goal, line in cells.items():
+        cells[goal] = f"{line[:index]}0{line[index + 1 :]}"
+    change = compare_results(document, weaker, column=column)["all kinds"]
+    assert not change.risen
+    assert any("misdescribe" in each for each in change.weaker)

@@ -33,13 +33,11 @@ def compare_results(
     """
     first = column or str(before["safeguard"])
     second = other or column or str(after["safeguard"])
+    # results of before versions were kept are compared by names alone
+    versions = all(each.get("version") for one in (before, after) for each in one["plan"]["strategies"])
     kinds = [None, *(kind for kind in before["axes"]["kind"] if kind in after["axes"]["kind"])]
-    return compare_all(
-        {
-            kind or WHOLE: (_run(before, first, liars, kind), _run(after, second, liars, kind))
-            for kind in kinds
-        }
-    )
+    sides = ((before, first), (after, second))
+    return compare_all({kind or WHOLE: _both(sides, liars, kind, versions=versions) for kind in kinds})
 
 
 def change_words(changes: Mapping[str, Change]) -> Sequence[str]:
@@ -59,7 +57,14 @@ def change_words(changes: Mapping[str, Change]) -> Sequence[str]:
     return lines or ["nothing: each goal and task as before"]
 
 
-def _run(document: Document, name: str, liars: int, kind: str | None) -> Run:
+def _both(
+    sides: tuple[tuple[Document, str], tuple[Document, str]], liars: int, kind: str | None, *, versions: bool
+) -> tuple[Run, Run]:
+    one, other = (_run(document, name, liars, kind, versions=versions) for document, name in sides)
+    return one, other
+
+
+def _run(document: Document, name: str, liars: int, kind: str | None, *, versions: bool) -> Run:
     cells = document["heat"]["columns"].get(name)
     column = next((each for each in document["columns"] if each["name"] == name), None)
     if cells is None or column is None:
@@ -88,6 +93,7 @@ def _run(document: Document, name: str, liars: int, kind: str | None) -> Run:
     return Run(
         outcomes=outcomes,
         attempts=int(document["plan"]["attempts"]),
+        versions={each: str(known[each]["version"]) for each in kept} if versions else {},
         access=frozenset(known[each]["access"] for each in kept),
         work={
             task["id"]: task["id"] in stopped

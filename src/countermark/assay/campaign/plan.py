@@ -16,6 +16,7 @@ from typing import Any
 from countermark.assay.campaign.door import StackSpec
 from countermark.assay.scenarios.model import Scenarios, Visible
 from countermark.assay.strategies.strategy import MAX_TRIES, Strategy
+from countermark.assay.strategies.version import version_of
 from countermark.attestation.canonical import canonical_json
 from countermark.loopback.refusal import PHRASES as REFUSED
 
@@ -95,6 +96,7 @@ class Plan:
             "strategies": [
                 {
                     "name": each.name,
+                    "version": version_of(each),
                     "family": each.family,
                     "author": each.author.value,
                     "cost": each.cost.name.lower(),

@@ -16,6 +16,7 @@ from countermark.assay.pack.sealed import Pack
 from countermark.assay.scenarios.model import Scenarios
 from countermark.assay.strategies import naive
 from countermark.assay.strategies.strategy import NAIVE, Author, Cost, Strategy
+from countermark.assay.strategies.version import CHARS
 
 _COSTS = (Cost.CREDENTIALS, Cost.INSIDER, Cost.COLLUSION)
 _ACCESS = (
@@ -97,8 +98,14 @@ def plan_document(pack: Pack, plan: Plan, *, pinned: bool) -> Mapping[str, Any]:
     Args:
         pinned: The author's key was given from elsewhere.
     """
+    document = plan.document()
     return {
-        **plan.document(),
+        **document,
+        # what the script does follows from the pack alone
+        "strategies": [
+            {**each, "version": pack.sha256[:CHARS]} if each["family"] == "script" else each
+            for each in document["strategies"]
+        ],
         "attempts": 1,
         "scenarios": {
             "author": written_by(pack, pinned=pinned),
