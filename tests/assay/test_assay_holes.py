@@ -14,6 +14,7 @@ from countermark.assay.campaign.ask import MOST_HOLDS, Answer, signed_for
 from countermark.assay.campaign.change import compare_results
 from countermark.assay.campaign.door import Passed
 from countermark.assay.campaign.matrix import NAIVE
+from countermark.assay.campaign.plan import MAIN
 from countermark.assay.campaign.result import find, result_document
 from countermark.assay.campaign.run import jobs_of
 from countermark.assay.campaign.scored import FITTED, score_jobs
@@ -22,6 +23,7 @@ from countermark.assay.strategies.strategy import Strategy, Try
 from countermark.assay.strategies.version import CHARS, version_of
 from countermark.assay.worlds.scene import Scene
 from countermark.assay.worlds.world import plan_world
+from countermark.errors import HarnessError
 from countermark.pep.openai import OpenAIChat
 from countermark.signals.classifier import classify
 from countermark.stacks.campaign import make_plan, read_texts
@@ -133,3 +135,15 @@ def test_a_strategy_that_was_weakened_is_another_one() -> None:
     change = compare_results(document, weaker, column=column)["all kinds"]
     assert not change.risen
     assert any("misdescribe" in each for each in change.weaker)
+
+
+def test_twins_that_are_not_the_same_bytes_are_no_twins() -> None:
+    """A separation is only measured on pairs whose requests were the same, byte for byte, on every stack."""
+    plan = campaigned.make_plan()
+    twin = next(task for task in plan.scenarios.tasks if task.twin_of)
+    rows = [
+        replace(row, sha256="other bytes") if row.scenario == twin.id and row.stack == MAIN else row
+        for row in campaigned.make_rows(plan)
+    ]
+    with pytest.raises(HarnessError, match=f"{twin.id}.*same bytes"):
+        find(plan, campaigned.make_matrices(plan, rows))

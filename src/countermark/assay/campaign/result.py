@@ -43,6 +43,7 @@ from countermark.assay.statistics.exact import holm
 from countermark.assay.statistics.paired import Paired, pair
 from countermark.assay.strategies.strategy import Cost
 from countermark.assay.twins import content_only
+from countermark.errors import HarnessError
 from countermark.estimate import Estimate
 
 VERSION = 1
@@ -84,8 +85,10 @@ def find(plan: Plan, matrices: Matrices) -> Found:
     Raises:
         NothingMeasuredError: No goal is reached even with no layer.
         CampaignError: A stack of the plan has no rows.
-        HarnessError: A layer that reads only content told twins apart: the measurement is wrong.
+        HarnessError: Twins were not the same bytes, or a layer that reads only content told them apart: the measurement is
+            wrong.
     """
+    _same_bytes(matrices)
     kept = attainable(matrices, (OPEN,))
     controlled = {}
     for control, stack in ((NO_OP, OPEN), (CONTROL_DENY_ALL, DENY_ALL), (PHRASE_FILTER, PHRASES)):
@@ -99,6 +102,21 @@ def find(plan: Plan, matrices: Matrices) -> Found:
         if column.reads_content_only and all(each in matrices.stacks for each in column.layers):
             content_only(column.name, matrices.twins(column.layers))
     return Found(plan=plan, matrices=matrices, unseen=_unseen(matrices), kept=kept, controls=controls)
+
+
+def _same_bytes(matrices: Matrices) -> None:
+    """Twins are what they are called on each stack: a layer of context would else be praised for reading content."""
+    for stack in matrices.stacks:
+        asked = {
+            scenario: row.sha256
+            for (scenario, strategy, _), row in matrices.rows(stack).items()
+            if strategy in ("", NAIVE)
+        }
+        for task in matrices.scenarios.tasks:
+            if task.twin_of and asked.get(task.id) != asked.get(task.twin_of):
+                raise HarnessError(
+                    f"expected the twins `{task.twin_of}` and `{task.id}` to be the same bytes on `{stack}`"
+                )
 
 
 def _unseen(matrices: Matrices) -> Matrices | None:
