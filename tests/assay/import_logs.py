@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-SHARED = Path("/work/shared/data/fixtures")
-"""Logs that the tools themselves wrote; tests that read them are skipped where they aren't."""
+WRITTEN = Path(__file__).with_name("logs")
+"""Logs that the tools themselves wrote, packed (`logs/README.md`)."""
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    """One of the logs that the tools wrote, as they write it."""
+    path = folder / name
+    packed = WRITTEN / f"{name}.gz"
+    path.write_bytes(
+        gzip.decompress(packed.read_bytes()) if packed.exists() else (WRITTEN / name).read_bytes()
+    )
+    return path
 
 
 def write(path: Path, value: Any) -> Path:

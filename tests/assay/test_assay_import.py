@@ -23,10 +23,6 @@ from countermark.cli.main import main
 from countermark.errors import CountermarkError, ForeignLogError, OutcomesError, SettingsError
 
 STOPPED = (parse_rule("stopped=0"),)
-needs_shared = pytest.mark.skipif(
-    not logs.SHARED.exists(),
-    reason=f"expected the tools' own logs in `{logs.SHARED}`; they are not on this machine",
-)
 
 
 def imported(*paths: Path, naive: str = "", breach: Sequence[str] = (), **choices: Any) -> Source:
@@ -450,7 +446,6 @@ def test_only_goals_that_can_be_reached_at_all_count_where_that_was_measured(tmp
     assert [(rate.k, rate.n) for name, rate in source.figures] == [(2, 3)]
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("name", "naive", "expected"),
     [
@@ -460,18 +455,20 @@ def test_only_goals_that_can_be_reached_at_all_count_where_that_was_measured(tmp
         ("pyrit_small.db", "direct", (6, 0, 6, 6)),
     ],
 )
-def test_logs_that_the_tools_wrote(name: str, naive: str, expected: tuple[int, int, int, int]) -> None:
+def test_logs_that_the_tools_wrote(
+    tmp_path: Path, name: str, naive: str, expected: tuple[int, int, int, int]
+) -> None:
     """The tools' own files give the counts that they were made with."""
-    source = imported(logs.SHARED / name, naive=naive, breach=["stopped=0"] if "inspect" in name else [])
+    path = logs.unpacked(name, tmp_path)
+    source = imported(path, naive=naive, breach=["stopped=0"] if "inspect" in name else [])
     assert counts(only(source)) == expected
 
 
-@needs_shared
-def test_logs_with_one_attack_are_apparent_only() -> None:
+def test_logs_with_one_attack_are_apparent_only(tmp_path: Path) -> None:
     """garak's four attempts with one hit, AgentDojo's one run that succeeded."""
-    garak = only(imported(logs.SHARED / "garak_small.report.jsonl"))
+    garak = only(imported(logs.unpacked("garak_small.report.jsonl", tmp_path)))
     assert (garak.apparent.k, garak.apparent.n, garak.standing) == (3, 4, Standing.APPARENT_ONLY)
-    run = only(imported(logs.SHARED / "agentdojo_run.json"))
+    run = only(imported(logs.unpacked("agentdojo_run.json", tmp_path)))
     assert (run.apparent.k, run.apparent.n) == (0, 1)
 
 
