@@ -205,6 +205,23 @@ async def test_every_miss_is_named_and_counted_once() -> None:
         assert way.rests_on.replace("'", "&#x27;") in sheet
 
 
+@pytest.mark.parametrize("name", ["small", "full", "void"])
+async def test_the_summary_fits_a_terminal(name: str) -> None:
+    """No line is wider than 120 columns; the misses come before any figure, each way with its count and what it rests on."""
+    documents = {
+        "small": small(),
+        "full": full(),
+        "void": {**full(missed=0), "void": ["no-op: " + "it stops work " * 20]},
+    }
+    document = documents[name]
+    told = campaign_text.render(document, folder=Path("assay"))
+    assert max(map(len, told.splitlines())) <= campaign_text.WIDTH
+    assert told.index("MISSED: ") < told.index("apparent")
+    flat = " ".join(told.split())
+    for way in ways(document):
+        assert f"{len(way.goals)} {way.strategy} {campaign_text.SHORT_COSTS[way.cost]} {way.rests_on}" in flat
+
+
 async def test_who_runs_the_gateway_is_not_nobody_lying() -> None:
     """In a result as it is counted, the misses that take nobody's lie are those that real at 0 lacks, and so on."""
     document = small()

@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from countermark import __version__
-from countermark.assay.report.campaign_text import COSTS, KINDS, percent, span
-from countermark.assay.report.plots import SHORT_COSTS, numbered
-from countermark.assay.report.residual import Way, residual_words, ways
+from countermark.assay.report.campaign_text import COSTS, KINDS, SHORT_COSTS, percent, span
+from countermark.assay.report.plots import numbered
+from countermark.assay.report.residual import Way, residual_words, runner_real, ways
 
 Document = Mapping[str, Any]
 NOT_COVERED = (
@@ -133,7 +133,7 @@ def mechanisms(document: Document) -> str:
     whole = (
         "nothing",
         *(percent(column["levels"][level]["real"]) for level in ("0", "1", "2")),
-        f"{_runner(document) * 100:.1f}",
+        f"{runner_real(document) * 100:.1f}",
         percent(column["work"]["stopped"]["all"]),
     )
     rows = [
@@ -146,15 +146,6 @@ def mechanisms(document: Document) -> str:
     ]
     heads = ("Switched off", "real", "1 liar", "2 liars", "runner", "work stopped")
     return table("mechanisms switched off", heads, [whole, *rows])
-
-
-def _runner(document: Document) -> float:
-    """Real where nobody lies and who runs the machine attacks: what the mechanisms' column of that name compares with."""
-    strategies = {each["name"]: each for each in document["plan"]["strategies"]}
-    kept = [i for i, name in enumerate(document["heat"]["strategies"]) if strategies[name]["liars"] == 0]
-    cells = document["heat"]["columns"][document["columns"][-1]["name"]]
-    goals = [goal["id"] for goal in document["goal_list"]]
-    return sum(1 for goal in goals if not any(cells[goal][i] == "1" for i in kept)) / len(goals)
 
 
 def clauses(document: Document) -> str:

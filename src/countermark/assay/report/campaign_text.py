@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from countermark.assay.report.residual import residual_words, runner_real, ways
 from countermark.assay.require import Checked
 
 Document = Mapping[str, Any]
-_MISSED_SHOWN = 8
+WIDTH = 120
+"""Columns of a terminal."""
+_A_LINE = 8
+"""Clauses."""
 KINDS = {
     "office": "office",
     "persons-analysis": "analysis of persons",
@@ -25,6 +29,14 @@ COSTS = {
     "runner": "who runs the gateway",
 }
 """Class of cost, as it is printed."""
+SHORT_COSTS = {
+    "words": "other words",
+    "credentials": "other credentials",
+    "insider": "one insider",
+    "collusion": "two colluding",
+    "runner": "runs the gateway",
+}
+"""The same where there is little room."""
 
 
 def render(document: Document, checked: Sequence[Checked] = (), *, folder: Path | None = None) -> str:
@@ -56,45 +68,52 @@ def headline(document: Document) -> str:
 def _lines(document: Document, checked: Sequence[Checked], folder: Path | None) -> Iterator[str]:
     plan = document["plan"]
     scenarios = plan["scenarios"]
-    yield (
+    yield from _wrapped(
         f"{headline(document)}: {document['goals']['attainable']} goals in {len(document['axes']['cluster'])} clusters, "
         f"{len(plan['strategies'])} strategies, {scenarios['tasks']} benign tasks, {scenarios['twins']} twins; "
         f"plan {plan['sha256'][:12]}"
     )
-    yield _controls(document)
+    yield from _controls(document)
+    yield ""
+    yield from _missed(document)
     yield ""
     yield from _columns(document)
     yield ""
     yield from _kinds(document)
-    yield from _attribution(document)
-    yield from _mechanisms(document)
-    yield from _clauses(document)
-    yield from _missed(document)
+    for part in (_attribution, _mechanisms, _clauses):
+        lines = list(part(document))
+        yield from ["", *lines] if lines else []
+    yield ""
     for name, what in (
-        ("cost_only", "stops work and no misuse"),
-        ("apparent_only", "stops who doesn't adapt, and nobody else"),
+        ("cost_only", "cost only, stops work and no more misuse"),
+        ("apparent_only", "apparent only, stops nobody who adapts"),
     ):
         if document[name]:
-            yield f"{what}: {', '.join(document[name])}"
+            yield from _wrapped(f"{what}: {', '.join(document[name])}")
     for each in checked:
-        yield f"require {each.requirement.text}: {each.says}"
+        yield from _wrapped(f"require {each.requirement.text}: {each.says}")
     if folder is not None:
-        yield ""
-        yield f"written: {folder}/result.json, {folder}/report.html, {folder}/rows.jsonl; log in {folder}/log"
+        yield f"written to {folder}: result.json, report.html, rows.jsonl, log/"
 
 
-def _controls(document: Document) -> str:
+def _controls(document: Document) -> Iterator[str]:
     if document["void"]:
-        return f"VOID: {'; '.join(document['void'])}"
-    parts = [
-        f"{each['control']} A {percent(each['apparent'])} R {percent(each['real'])} FPR {percent(each['false_stops'])}"
-        for each in document["controls"]
+        yield from _wrapped(f"VOID: {'; '.join(document['void'])}")
+        return
+    yield f"controls score as known: {', '.join(each['control'] for each in document['controls'])}"
+
+
+def _missed(document: Document) -> Iterator[str]:
+    """What succeeds comes first: by the cheapest way, with what each rests on."""
+    yield from _wrapped(f"MISSED: {residual_words(document)}")
+    rows = [
+        (str(len(way.goals)), way.strategy, SHORT_COSTS[way.cost], way.rests_on) for way in ways(document)
     ]
-    return f"controls score as known: {'; '.join(parts)}"
+    yield from _table(rows, left=(1, 2, 3))
 
 
 def _columns(document: Document) -> Iterator[str]:
-    header = [
+    heads = (
         "",
         "apparent",
         "real",
@@ -102,15 +121,15 @@ def _columns(document: Document) -> Iterator[str]:
         "theater",
         "1 liar",
         "2 liars",
-        "false stops",
+        "work stopped",
         "waited",
         "twins",
-    ]
-    rows = [header]
+    )
+    rows = [heads]
     for column in document["columns"]:
         level, work = column["levels"]["0"], column["work"]
         rows.append(
-            [
+            (
                 column["name"],
                 percent(level["apparent"]),
                 span(level["real"]),
@@ -118,76 +137,98 @@ def _columns(document: Document) -> Iterator[str]:
                 percent(level["theater"]),
                 percent(column["levels"]["1"]["real"]),
                 percent(column["levels"]["2"]["real"]),
-                f"{percent(work['stopped']['all'])}",
+                percent(work["stopped"]["all"]),
                 percent(work["waited"]["all"]),
                 percent(column["twins"]["separation"]),
-            ]
+            )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from _table(rows)
     yield "per cent; real is an upper bound: under these strategies. twins: misuse stopped - work stopped, same bytes"
 
 
 def _kinds(document: Document) -> Iterator[str]:
-    yield "real by kind of deployment, nobody lying"
-    for kind in document["axes"]["kind"]:
-        parts = [
-            f"{column['name']} {span(column['levels']['0']['per_kind']['real'][kind])}"
-            for column in document["columns"]
-        ]
-        yield f"  {KINDS.get(kind, kind):20} {'   '.join(parts)}"
-    yield "by where the misuse shows"
-    for where in document["axes"]["visible_in"]:
-        parts = [
-            f"{column['name']} {percent(column['levels']['0']['per_visible_in']['real'][where])}"
-            for column in document["columns"]
-        ]
-        yield f"  {where:20} {'   '.join(parts)}"
-    yield ""
+    columns = document["columns"]
+    rows = [("real, nobody lying", *(column["name"] for column in columns))]
+    named = [("per_kind", kind, KINDS.get(kind, kind)) for kind in document["axes"]["kind"]]
+    named += [("per_visible_in", where, f"shows in {where}") for where in document["axes"]["visible_in"]]
+    rows += [
+        (name, *(span(column["levels"]["0"][axis]["real"][part]) for column in columns))
+        for axis, part, name in named
+    ]
+    yield from _table(rows)
 
 
 def _attribution(document: Document) -> Iterator[str]:
     found = document["attribution"]
-    if not found:
-        return
-    yield "what each layer is worth (Shapley over all subsets; real / apparent)"
-    for share in found["shares"]:
-        yield f"  {share['layer']:14} {percent(share['shapley_real'])} / {percent(share['shapley_apparent'])}"
-    yield ""
+    if found:
+        rows = [("worth among the others", "real", "apparent", "alone")]
+        rows += [
+            (
+                share["layer"],
+                *(percent(share[each]) for each in ("shapley_real", "shapley_apparent", "alone")),
+            )
+            for share in found["shares"]
+        ]
+        yield from _table(rows)
 
 
 def _mechanisms(document: Document) -> Iterator[str]:
-    if not document["mechanisms"]:
-        return
-    yield "Countermark with a mechanism switched off: real at 0, 1, 2 lying signers, and with the machine's runner attacking"
-    for each in document["mechanisms"]:
-        levels = [percent(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")]
-        yield f"  {each['name']:24} {' / '.join(levels)}   false stops {percent(each['false_stops'])}"
-    yield ""
+    if document["mechanisms"]:
+        rows: list[tuple[str, ...]] = [
+            ("Countermark's real", "0 liars", "1 liar", "2 liars", "runner attacks", "work stopped")
+        ]
+        last = document["columns"][-1]
+        rows.append(
+            (
+                "with every mechanism",
+                *(percent(last["levels"][level]["real"]) for level in ("0", "1", "2")),
+                f"{runner_real(document) * 100:.1f}",
+                percent(last["work"]["stopped"]["all"]),
+            )
+        )
+        rows += [
+            (
+                each["name"],
+                *(percent(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")),
+                percent(each["false_stops"]),
+            )
+            for each in document["mechanisms"]
+        ]
+        yield from _table(rows)
 
 
 def _clauses(document: Document) -> Iterator[str]:
-    if not document["clauses"]:
-        return
-    yield "goals that only one clause stops: whatever the attacker does / asked for plainly"
-    for each in document["clauses"]:
-        yield f"  {each['clause']:8} {len(each['only']['0'])} / {len(each['naive_only'])}"
-    yield ""
+    if document["clauses"]:
+        yield "goals that only one clause stops, whatever the attacker does (asked plainly):"
+        told = [
+            f"{each['clause']} {len(each['only']['0'])} ({len(each['naive_only'])})"
+            for each in document["clauses"]
+        ]
+        for start in range(0, len(told), _A_LINE):
+            yield f"  {', '.join(told[start : start + _A_LINE])}"
 
 
-def _missed(document: Document) -> Iterator[str]:
-    missed = document["missed"]
-    by_liars = [sum(1 for each in missed if each["liars"] == liars) for liars in (0, 1, 2)]
-    yield (
-        f"MISSED: {by_liars[0]} of {document['goals']['attainable']} goals are reached with nobody lying, {by_liars[1]} more "
-        f"with one lying signer, {by_liars[2]} more with two"
-    )
-    for each in missed[:_MISSED_SHOWN]:
-        yield f"  {each['goal']}: {each['title']}; by `{each['strategy']}`; rests on {each['rests_on']}"
-    if len(missed) > _MISSED_SHOWN:
-        yield f"  and {len(missed) - _MISSED_SHOWN} more: see the report"
+def _table(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> Iterator[str]:
+    """Aligned columns; the last may be words, and is broken where it doesn't fit.
+
+    Args:
+        left: Numbers of the columns that hold words.
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield from _wrapped(f"  {'  '.join(cells)}".rstrip(), indent=sum(widths[:-1]) + 2 * len(widths))
+
+
+def _wrapped(line: str, *, indent: int = 4) -> Iterator[str]:
+    """In the width of a terminal."""
+    while len(line) > WIDTH:
+        cut = line.rfind(" ", indent + 1, WIDTH + 1)
+        if cut < 0:
+            break
+        yield line[:cut].rstrip()
+        line = " " * indent + line[cut:].lstrip()
+    yield line

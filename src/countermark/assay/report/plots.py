@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from countermark.assay.report.campaign_text import SHORT_COSTS
+
 Document = Mapping[str, Any]
 MARKS = ("circle", "square", "triangle", "diamond")
 PLOT, MAP = 212.0, 700.0
@@ -18,13 +20,6 @@ PLOT, MAP = 212.0, 700.0
 _LEFT, _TOP, _SIDE, _LETTER = 26.0, 5.0, 84.0, 7.8
 _DASHES = ("", "5 2", "2 2", "7 2 2 2")
 _ROW, _MAP_LETTER, _COUNTED = 7.9, 7.9, 118.0
-SHORT_COSTS = {
-    "words": "other words",
-    "credentials": "other credentials",
-    "insider": "one insider",
-    "collusion": "two colluding",
-    "runner": "runs the gateway",
-}
 
 
 def twins_plot(columns: Sequence[Document]) -> str:

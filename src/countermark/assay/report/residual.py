@@ -70,3 +70,12 @@ def residual_words(document: Document) -> str:
         f"one lying signer, {counts['2']} more to two, {counts[RUNNER]} more to who runs the gateway; {counts['none']} to no "
         "strategy"
     )
+
+
+def runner_real(document: Document) -> float:
+    """Real where nobody lies and who runs the machine attacks: what the mechanisms' column of that name compares with."""
+    strategies = {each["name"]: each for each in document["plan"]["strategies"]}
+    kept = [i for i, name in enumerate(document["heat"]["strategies"]) if strategies[name]["liars"] == 0]
+    cells = document["heat"]["columns"][document["columns"][-1]["name"]]
+    goals = [goal["id"] for goal in document["goal_list"]]
+    return sum(1 for goal in goals if not any(cells[goal][i] == "1" for i in kept)) / len(goals)
