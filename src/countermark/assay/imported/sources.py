@@ -363,8 +363,8 @@ def _unlike(matrices: Sequence[_Matrix]) -> tuple[str, ...]:
     )
     if fewest < FEWEST_CLUSTERS:
         found.append(
-            f"goals are related by {fewest} clusters; with fewer than {FEWEST_CLUSTERS}, intervals take them as unrelated "
-            "and are too narrow"
+            f"goals are related by {fewest} {'cluster' if fewest == 1 else 'clusters'}; with fewer than {FEWEST_CLUSTERS}, "
+            "intervals take them as unrelated and are too narrow"
         )
     return tuple(found)
 

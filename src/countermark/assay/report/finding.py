@@ -46,13 +46,13 @@ class Finding:
         head = "Self-assessed, by this project: of" if self.ours else "Of"
         if not self.measured and not self.apparent_only:
             return (
-                f"{_many(self.real_only)} of which real was measured, and apparent was not: how much of what they seem to "
-                "stop is theater, nobody knows."
+                f"{_many(self.real_only)} of which real was measured, and apparent was not: how much of what "
+                f"{'it seems' if self.real_only == 1 else 'they seem'} to stop is theater, nobody knows."
             )
         if not self.measured:
             return (
-                f"{_many(self.apparent_only)}, each attacked in one way only: what they stopped is apparent, and how much "
-                "of it is real was not measured."
+                f"{_many(self.apparent_only)}, {'' if self.apparent_only == 1 else 'each '}attacked in one way only: what "
+                f"{_it(self.apparent_only)} stopped is apparent, and how much of it is real was not measured."
             )
         more = (
             f" {self.apparent_only} more were attacked in one way only: how much of theirs is real, nobody knows."
@@ -66,7 +66,7 @@ class Finding:
         were = "was" if self.measured == 1 else "were"
         return (
             f"{head} {_many(self.measured, 'recorded ')} that {were} attacked in more than one way, {self.halved} kept less "
-            f"than half of what they seemed to stop, and {self.nothing} kept nothing.{more}"
+            f"than half of what {_it(self.measured)} seemed to stop, and {self.nothing} kept nothing.{more}"
         )
 
 
@@ -88,6 +88,10 @@ def find(sources: Sequence[Source]) -> Finding:
 
 def _many(count: int, kind: str = "") -> str:
     return f"{count} {kind}safeguard{'' if count == 1 else 's'}"
+
+
+def _it(count: int) -> str:
+    return "it" if count == 1 else "they"
 
 
 def _halved(each: Measured) -> bool:
