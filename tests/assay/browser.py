@@ -123,9 +123,8 @@ async def browsing(profile: Path) -> AsyncIterator[Tab]:
             async with session.ws_connect(address, max_msg_size=0) as socket:
                 tab = Tab(socket=socket)
                 yield tab
-                await tab.call(
-                    "Browser.close"
-                )  # its children end first, so that nothing writes to the profile any more
+                # its children end first, so that nothing writes to the profile any more; an answer may not come
+                await socket.send_json({"id": next(tab.numbers), "method": "Browser.close"})
         await asyncio.wait_for(process.wait(), _START_S)
     finally:
         if process.returncode is None:
