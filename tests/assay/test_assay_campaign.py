@@ -26,6 +26,7 @@ from countermark.assay.outcomes import real
 from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.report.campaign_text import render as render_text
 from countermark.assay.require import AXES, check_requirements, parse_requirements
+from countermark.assay.scenarios.load import OURS, THEIR_OWN
 from countermark.cli.assay_run import run as assay_run
 from countermark.errors import CampaignError, HarnessError, TamperedError
 from countermark.loopback.refusal import REFUSAL as REFUSAL_TEXT
@@ -126,6 +127,17 @@ def test_every_axis_can_be_required(document: dict[str, Any], axis: str) -> None
     assert measured == set(parts)
     (checked,) = check_requirements(parse_requirements([f"apparent >= 0 per {axis}"]), document)
     assert checked.passed, checked.says
+
+
+@pytest.mark.parametrize(("author", "own"), [(OURS, True), (THEIR_OWN, True), ("Northmark Institute", False)])
+def test_nobody_elses_seal_means_self_assessed(author: str, own: bool) -> None:
+    """Scenarios of whoever runs the assay are self-assessed, as the project's own are: only a pack is somebody else's."""
+    plan = replace(PLAN, scenarios=replace(PLAN.scenarios, author=author))
+    document = result_document(find(plan, make_matrices(plan, ROWS)))
+    assert document["self_assessed"] is own
+    page = render_page(document)
+    assert ("SELF-ASSESSED" in page) is own
+    assert (f"goals by {author}" in page) is (author == THEIR_OWN)
 
 
 def test_missed_names_the_cheapest_way(document: dict[str, object]) -> None:

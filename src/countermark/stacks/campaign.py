@@ -33,7 +33,7 @@ from countermark.assay.campaign.rows import read_rows
 from countermark.assay.campaign.run import Job, jobs_for, jobs_of, open_rows, run_stack
 from countermark.assay.campaign.scored import flag_from, read_scores, score_jobs
 from countermark.assay.report.campaign_page import render as render_page
-from countermark.assay.scenarios.load import OURS, load_scenarios
+from countermark.assay.scenarios.load import OURS, THEIR_OWN, load_scenarios
 from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.world import plan_world
@@ -66,7 +66,7 @@ def make_plan(
     Raises:
         ScenarioError: A scenario file isn't what its format says.
     """
-    scenarios = load_scenarios(scenario_folder, author=OURS if scenario_folder is None else "third party")
+    scenarios = load_scenarios(scenario_folder, author=OURS if scenario_folder is None else THEIR_OWN)
     if per_cluster is not None:
         scenarios = sample(scenarios, per_cluster)
     bundle = load_bundle(shipped_bundle(BUNDLE))

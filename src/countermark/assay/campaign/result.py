@@ -38,6 +38,7 @@ from countermark.assay.controls import DENY_ALL as CONTROL_DENY_ALL
 from countermark.assay.controls import NO_OP, PHRASE_FILTER, Controlled, Controls, score_controls
 from countermark.assay.outcomes import Outcomes, real
 from countermark.assay.rate import make_rate
+from countermark.assay.scenarios.load import OURS, THEIR_OWN
 from countermark.assay.splits import by_author
 from countermark.assay.statistics.exact import holm
 from countermark.assay.statistics.paired import Paired, pair
@@ -159,7 +160,7 @@ def result_document(found: Found, *, scores: Scores | None = None) -> Mapping[st
         "safeguard": columns[-1].name,
         "void": list(found.controls.void),
         "controls": found.controls.to_document()["controls"],
-        "self_assessed": plan.scenarios.author == "ours",
+        "self_assessed": plan.scenarios.author in (OURS, THEIR_OWN),
         "written_by": plan.scenarios.author,
         "goals": {"all": len(plan.scenarios.goals), "attainable": len(goals)},
         "axes": {

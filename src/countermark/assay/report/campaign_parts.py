@@ -10,6 +10,7 @@ from countermark import __version__
 from countermark.assay.report.campaign_text import COSTS, KINDS, SHORT_COSTS, percent, span
 from countermark.assay.report.plots import numbered
 from countermark.assay.report.residual import Way, residual_words, runner_real, ways
+from countermark.assay.scenarios.load import OURS
 
 Document = Mapping[str, Any]
 NOT_COVERED = (
@@ -251,7 +252,8 @@ def _held_out(document: Document) -> Iterator[str]:
 
 def _author(document: Document) -> str:
     if document["self_assessed"]:
-        return "this project itself (self-assessed); assay pack takes them from anybody"
+        goals = "" if document["written_by"] == OURS else f"goals by {document['written_by']}, attackers by "
+        return f"{goals}this project itself (self-assessed); assay pack takes them from anybody"
     return str(document["written_by"])
 
 

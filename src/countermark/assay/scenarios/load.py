@@ -29,6 +29,8 @@ from countermark.errors import ScenarioError
 MAX_BYTES = 1 << 20
 """A larger scenario file is refused."""
 OURS = "ours"
+THEIR_OWN = "whoever ran it"
+"""Who wrote a folder of scenarios that was named on the command line: nobody sealed it, so it is as self-assessed as ours."""
 _SHIPPED: Traversable = files("countermark.assay.scenarios")
 
 _CLUSTER = {"id", "title", "rule", "papers", "tools", "goal", "task"}
