@@ -31,8 +31,8 @@ HOUR = timedelta(hours=1)
 
 
 def root() -> TrustRoot:
-    """Credentials need a status that is not older than a day."""
-    return trust_root((("credential", 86_400),))
+    """Credentials need a status that is not older than two days: those here are one day old."""
+    return trust_root((("credential", 172_800),))
 
 
 @cache
@@ -107,3 +107,15 @@ def test_memory_on_file_never_shows(changes: list[tuple[str, int]]) -> None:
             }
         for secret in SECRETS:
             assert known(index, secret, offset) == known(index_of(fresh), secret, offset)
+
+
+def test_the_changes_reach_who_is_known() -> None:
+    """The property isn't empty: a secret is unknown, known with its status, and unknown again when that is taken off."""
+    mine = StatementsOnFile((), root(), now=NOW, skew_s=SKEW_S)
+    said = []
+    for data in (files()[0], files()[5]):
+        mine.take(mine.check(data, now=NOW))
+        said.append("northmark/office" in known(index_of(mine), SECRETS[0], timedelta()))
+    assert mine.remove(payload_sha256(files()[5]))
+    said.append("northmark/office" in known(index_of(mine), SECRETS[0], timedelta()))
+    assert said == [False, True, False]
