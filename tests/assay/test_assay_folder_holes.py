@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from countermark.assay.campaign.folder import check_folder
 from countermark.assay.campaign.journal import RESULT, Journal
 from countermark.cli.main import main
-from countermark.errors import CampaignError, TamperedError
+from countermark.errors import CampaignError, CountermarkError, TamperedError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PLAN = make_plan()
@@ -76,3 +76,17 @@ def test_results_are_checked_before_they_are_compared(tmp_path: Path, changed: s
     found = CliRunner().invoke(main, ["assay", "compare", *folders])
     assert found.exit_code != 0
     assert "expected the result that was logged" in found.output + str(found.exception)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "rows.jsonl", "result.json", "result.dsse.json"])
+@pytest.mark.parametrize("made", ["gone", "garbage", "deep"])
+def test_whatever_lies_there_is_refused_in_words(tmp_path: Path, name: str, made: str) -> None:
+    """A file that is missing, or no JSON, is an error of one line, for each file that is checked."""
+    journal = _conclude(tmp_path, b"".join(LINES))
+    path = tmp_path / name
+    if made == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"\xff{" if made == "garbage" else b"[" * 100_000)
+    with pytest.raises(CountermarkError):
+        check_folder(tmp_path, vkey=journal.vkey)

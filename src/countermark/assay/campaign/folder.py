@@ -119,9 +119,9 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
             f"expected one measurement, got {len(results)} results on different rows: which of them is shown was chosen"
         )
     found = {
-        "plan": _digest(folder / "plan.json", canonical=True),
-        "result": _digest(folder / "result.json"),
-        "rows": _digest(folder / "rows.jsonl"),
+        "plan": _digest(folder, "plan.json", canonical=True),
+        "result": _digest(folder, "result.json"),
+        "rows": _digest(folder, "rows.jsonl"),
     }
     expected = {
         "plan": entries[0].get("sha256"),
@@ -136,12 +136,12 @@ def check_folder(folder: Path, *, vkey: str) -> Checked:
     shown = read_result(folder, kinds=(RESULT, SEALED))
     if results[-1].get("plan") != found["plan"] or shown["plan"]["sha256"] != found["plan"]:
         raise TamperedError("expected a result of the plan that was logged first")
-    envelope = parse_envelope((folder / "result.dsse.json").read_bytes())
+    envelope = parse_envelope(_read(folder, "result.dsse.json"))
     verify_envelope(envelope, [PublicKey(keytype=_ED25519, public=key.public)])
     signed = parse_statement(envelope.payload)
     if signed.predicate.get("result_sha256") != found["result"]:
         raise TamperedError("expected the signed statement to be about this result")
-    rows = (folder / "rows.jsonl").read_bytes().count(b"\n")
+    rows = _read(folder, "rows.jsonl").count(b"\n")
     return Checked(plan=found["plan"], result=found["result"], rows=rows, entries=report.size)
 
 
@@ -157,9 +157,18 @@ def _check_opened(entries: Sequence[Mapping[str, Any]]) -> None:
         raise TamperedError("expected the rows that were logged before the truth was opened, got others")
 
 
-def _digest(path: Path, *, canonical: bool = False) -> str:
+def _read(folder: Path, name: str) -> bytes:
     try:
-        data = path.read_bytes()
+        return (folder / name).read_bytes()
     except OSError as error:
-        raise CampaignError(f"expected `{path.name}` in the result's folder") from error
-    return digest_of(json.loads(data)) if canonical else hashlib.sha256(data).hexdigest()
+        raise CampaignError(f"expected `{name}` in the result's folder") from error
+
+
+def _digest(folder: Path, name: str, *, canonical: bool = False) -> str:
+    data = _read(folder, name)
+    if not canonical:
+        return hashlib.sha256(data).hexdigest()
+    try:
+        return digest_of(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise TamperedError(f"expected `{name}` to be JSON, as it was logged") from error
