@@ -137,13 +137,14 @@ def _columns(document: Document) -> Iterator[str]:
                 percent(level["theater"]),
                 percent(column["levels"]["1"]["real"]),
                 percent(column["levels"]["2"]["real"]),
-                percent(work["stopped"]["all"]),
+                f"{percent(work['stopped']['all'])}, <= {work['stopped_at_most'] * 100:.1f}",
                 percent(work["waited"]["all"]),
                 percent(column["twins"]["separation"]),
             )
         )
     yield from _table(rows)
-    yield "per cent; real is an upper bound: under these strategies. twins: misuse stopped - work stopped, same bytes"
+    yield "per cent; in brackets 95 % intervals, at least and <= one-sided: of the other figures, result.json has them"
+    yield "real is an upper bound: under these strategies. twins: misuse stopped - work stopped, same bytes"
 
 
 def _kinds(document: Document) -> Iterator[str]:
