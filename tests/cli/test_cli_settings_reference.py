@@ -20,7 +20,9 @@ def test_the_page_is_current() -> None:
 
 def test_every_field_can_be_set() -> None:
     """No setting exists that the file can't name."""
-    assert {field.name for field in fields(Settings)} - {"folder", "upstreams", "signals"} == set(keys().values())
+    assert {field.name for field in fields(Settings)} - {"folder", "upstreams", "signals"} == set(
+        keys().values()
+    )
 
 
 def test_the_template_shows_the_defaults(tmp_path: Path) -> None:
