@@ -17,7 +17,7 @@ from typing import Any
 from make_findings import table
 
 from countermark.assay.campaign.folder import check_folder, read_result
-from countermark.assay.report.campaign_text import COSTS, KINDS, percent, span
+from countermark.assay.report.campaign_text import COSTS, KINDS, span
 
 FOLDER = Path(__file__).parents[2] / "docs" / "findings"
 TARGET, KEPT = FOLDER / "own.md", FOLDER / "own.json"
@@ -112,10 +112,10 @@ def columns(document: Document) -> str:
                 span(column["levels"]["0"]["real"]),
                 f"{column['levels']['0']['real_at_least'] * 100:.1f}",
                 span(column["levels"]["0"]["theater"]),
-                percent(column["levels"]["1"]["real"]),
-                percent(column["levels"]["2"]["real"]),
+                span(column["levels"]["1"]["real"]),
+                span(column["levels"]["2"]["real"]),
                 span(column["work"]["stopped"]["all"]),
-                percent(column["work"]["waited"]["all"]),
+                span(column["work"]["waited"]["all"]),
                 span(column["twins"]["separation"]),
             )
             for column in document["columns"]
@@ -171,7 +171,7 @@ def mechanisms(document: Document) -> str:
     return table(
         ("Countermark", "real %", "1 liar", "2 liars", "runner attacks"),
         (
-            (each["name"], *(percent(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")))
+            (each["name"], *(span(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")))
             for each in document["mechanisms"]
         ),
     )

@@ -140,3 +140,13 @@ def test_a_classifier_that_no_clause_reads_is_named(tmp_path: Path) -> None:
     findings = check_bundle(tmp_path / "b")
     assert any("none is ever asked" in f.message for f in findings)
     assert load_bundle(tmp_path / "b").signals_read == {}
+
+
+def test_a_red_line_that_a_quiet_classifier_lifts_is_an_error(tmp_path: Path) -> None:
+    """In a red line no alarm may not take the place of a fact: whoever rewords would lift it."""
+    quiet = 'context.signal.content_flagged == YesNo::"no"'
+    target = _with_signal(tmp_path / "red", f'{quiet} || context.countersigned.engagement == Scope::"inside"')
+    clause = target / "clauses" / "CO-2.md"
+    clause.write_text(clause.read_text().replace("red_line = false", "red_line = true", 1))
+    findings = [f for f in check_bundle(target) if "no alarm is no evidence" in f.message]
+    assert [f.severity for f in findings] == [Severity.ERROR]

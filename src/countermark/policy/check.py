@@ -207,7 +207,8 @@ def _beside_signals(bundle: Bundle) -> list[Finding]:
                     Finding(
                         file=clause.file,
                         line=policy.line,
-                        severity=Severity.NOTE,
+                        # a red line that a quiet classifier lifts is none: whoever rewords lifts it
+                        severity=Severity.ERROR if clause.red_line else Severity.NOTE,
                         message=f"`{policy.id}`: where no alarm is raised, {', '.join(asked)} is not asked for: no alarm is "
                         "no evidence",
                         fix="if it must hold in any case, ask for it in a policy of its own",

@@ -1,6 +1,6 @@
 """What a campaign will do, written down before it does it: its digest goes into the log first.
 
-The plan names everything that a result depends on: scenarios by digest, strategies with their tries, stacks, seed, scales,
+The plan names everything that a result depends on: scenarios by digest, strategies with their versions, stacks, seed, scales,
 supervisors, analysis, and the versions of the software. Another plan is another campaign.
 """
 

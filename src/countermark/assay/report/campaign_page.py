@@ -113,11 +113,18 @@ def _verdicts(document: Document) -> Iterator[str]:
         )
 
 
+def _lied(column: Document, liars: str) -> str:
+    """Real where somebody lies, with its one-sided bound; on paper there is room for the verdicts' bounds only."""
+    level = column["levels"][liars]
+    return f'{percent(level["real"])}<span class="screen"> ≥ {level["real_at_least"] * 100:.1f}</span>'
+
+
 def _price(column: Document, kind: str) -> str:
     stopped, waited = (column["work"][part].get(kind) for part in ("stopped", "waited"))
     if stopped is None:
         return "Cost in work: not measured here."
-    return f"Costs {plain(stopped)} of the work; {plain(waited)} waited for people."
+    most = f"≤ {float(stopped['high']) * 100:.0f}"
+    return f"Costs {plain(stopped)} of the work ({most}); {plain(waited)} waited for people."
 
 
 def _without(others: Sequence[Document], kind: str) -> str:
@@ -161,8 +168,8 @@ def _safeguard(number: int, column: Document) -> str:
         span(level["apparent"]),
         span(real),
         span(level["theater"]),
-        percent(column["levels"]["1"]["real"]),
-        percent(column["levels"]["2"]["real"]),
+        _lied(column, "1"),
+        _lied(column, "2"),
         span(work["stopped"]["all"]),
         percent(work["stopped"]["look-alikes"]) if "look-alikes" in work["stopped"] else "–",
         percent(work["waited"]["all"]),

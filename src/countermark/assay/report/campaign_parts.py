@@ -146,7 +146,13 @@ def mechanisms(document: Document) -> str:
         for each in document["mechanisms"]
     ]
     heads = ("Switched off", "real", "1 liar", "2 liars", "runner", "work stopped")
-    return table("mechanisms switched off", heads, [whole, *rows])
+    idle = [
+        row[0]
+        for row, each in zip(rows, document["mechanisms"], strict=True)
+        if not any(level["buys"]["gained"] or level["buys"]["lost"] for level in each["levels"].values())
+    ]
+    note = f'<p class="screen">No strategy is aimed at {escape(", ".join(idle))}.</p>' if idle else ""
+    return table("mechanisms switched off", heads, [whole, *rows]) + note
 
 
 def clauses(document: Document) -> str:
