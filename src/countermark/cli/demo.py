@@ -25,7 +25,7 @@ from countermark.demo.told import render, to_document
 def demo(folder: Path | None, *, as_json: bool) -> None:
     """Tell the story: three fictional parties, twelve requests, with real processes and the official clients.
 
-    It needs no network, takes under a minute, and leaves its folder for looking around.
+    It needs no network, takes about a minute, and leaves its folder and the page for looking around.
     """
     target = folder or default_folder()
 
