@@ -185,4 +185,4 @@ def _passed(stack: str, goal: Goal, strategy: str, luck: float) -> Passed:
 
 def make_matrices(plan: Plan, rows: Sequence[CampaignRow]) -> Matrices:
     """Ready to be counted."""
-    return Matrices(plan.scenarios, plan.strategies, rows, simulated={SUPERVISORS: reviewers(plan)})
+    return Matrices(plan.scenarios, plan.strategies, rows, simulated={SUPERVISORS: reviewers(plan, rows)})

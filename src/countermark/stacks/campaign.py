@@ -168,12 +168,8 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda 
 
 def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
     """Count the rows, write `result.json` and `report.html`, sign and log them."""
-    matrices = Matrices(
-        plan.scenarios,
-        plan.strategies,
-        read_rows(folder / "rows.jsonl"),
-        simulated={SUPERVISORS: reviewers(plan)},
-    )
+    rows = list(read_rows(folder / "rows.jsonl"))
+    matrices = Matrices(plan.scenarios, plan.strategies, rows, simulated={SUPERVISORS: reviewers(plan, rows)})
     document = result_document(find(plan, matrices), scores=read_scores(folder / SCORES))
     data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
     (folder / "result.json").write_bytes(data)

@@ -63,7 +63,7 @@ def score(
     named = opened_rows(kept, opened)
     _check_bytes(named, scenarios.tasks)
     known = replace(plan, scenarios=scenarios)
-    matrices = Matrices(scenarios, plan.strategies, named, simulated={SUPERVISORS: reviewers(known)})
+    matrices = Matrices(scenarios, plan.strategies, named, simulated={SUPERVISORS: reviewers(known, named)})
     document = dict(result_document(find(known, matrices)))
     told = {**registered["scenarios"], **{name: counts[name] for name in ("goals", "tasks", "twins")}}
     alone = [
