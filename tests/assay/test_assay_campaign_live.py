@@ -20,7 +20,7 @@ from countermark.assay.campaign.folder import check_folder, read_result
 from countermark.assay.campaign.plan import MAIN, Plan
 from countermark.assay.campaign.reuse import AS_MAIN
 from countermark.assay.campaign.rows import read_rows
-from countermark.stacks.campaign import make_plan, measure, run_campaign
+from countermark.stacks.campaign import make_plan, measure, recount, run_campaign
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
@@ -81,6 +81,22 @@ def test_a_result_checks_offline_and_is_not_run_again(
     run_campaign(_plan(scenarios, quick=True), folder)
     assert (folder / "result.json").read_bytes() == before
     assert (folder / "rows.jsonl").stat().st_mtime_ns == began
+
+
+def test_rows_count_to_the_same_figures_again(
+    ran: tuple[Path, dict[str, Any]], scenarios: Path, tmp_path: Path
+) -> None:
+    """Counted again, rows give what was signed; figures that they do not give are named, whoever signed them."""
+    folder, _ = ran
+    assert recount(folder, scenarios) == []
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("plan.json", "rows.jsonl", "scores.json"):
+        (other / name).write_bytes((folder / name).read_bytes())
+    document = json.loads((folder / "result.json").read_bytes())
+    document["columns"][-1]["levels"]["0"]["real"]["value"] = 0.99
+    (other / "result.json").write_text(json.dumps(document))
+    assert recount(other, scenarios) == ["columns"]
 
 
 def test_two_runs_with_one_seed_are_equal(

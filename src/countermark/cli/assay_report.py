@@ -25,6 +25,13 @@ _folder = click.Path(path_type=Path, exists=True, file_okay=False)
     metavar="FILE",
     help="Write the sheet here; a file that is there is replaced.",
 )
+@click.option("--recount", is_flag=True, help="Also count the rows again, and compare with what was signed.")
+@click.option(
+    "--scenarios",
+    "scenario_folder",
+    type=_folder,
+    help="With --recount: the scenario files of the run, where they aren't those that ship.",
+)
 @click.option("--since", type=_folder, metavar="FOLDER", help="An earlier result, to say what changed since.")
 @click.option("--require", "requirements", multiple=True, metavar="TEXT", help="As of `assay run`.")
 @json_option
@@ -34,11 +41,15 @@ def report(
     vkey: str | None,
     page: Path | None,
     since: Path | None,
+    scenario_folder: Path | None,
     requirements: tuple[str, ...],
     *,
+    recount: bool,
     as_json: bool,
 ) -> None:
     """Show a result again, after checking it: log, plan, rows, result and signature, offline.
+
+    --recount finds figures that the rows don't give, whoever signed them; it takes the version that made the plan.
 
     Without --vkey the log is checked against the key that lies in the folder: that finds damage, not a result that was made
     again as a whole. Who has a key from elsewhere finds that, too.
@@ -54,6 +65,11 @@ def report(
     key = vkey or own_key(folder)
     checked = check_folder(folder, vkey=key)
     document = read_result(folder)
+    differs: list[str] = []
+    if recount:
+        from countermark.stacks.campaign import recount as count_again
+
+        differs = list(count_again(folder, scenario_folder))
     if since is not None:
         check_folder(since, vkey=own_key(since))
     change = [] if since is None else change_words(compare_results(read_result(since), document))
@@ -76,12 +92,17 @@ def report(
             f"verified: plan {checked.plan[:12]} before result {checked.result[:12]}, {checked.rows:,} rows, "
             f"{checked.entries} entries{own}"
         )
+        if recount:
+            lines.append(
+                f"counted again: {'OTHER FIGURES: ' + ', '.join(differs) if differs else 'the same figures'}"
+            )
         return "\n".join(lines)
 
     show(
         {
             **document,
             "verified": {"rows": checked.rows, "entries": checked.entries, "own_key": vkey is None},
+            "recounted": differs if recount else None,
             "since": list(change),
             "requirements": [
                 {"requirement": each.requirement.text, "passed": each.passed, "says": each.says}
@@ -91,7 +112,7 @@ def report(
         as_json=as_json,
         text=words,
     )
-    if document["void"] or not all(each.passed for each in held):
+    if differs or document["void"] or not all(each.passed for each in held):
         raise click.exceptions.Exit(FINDING)
 
 

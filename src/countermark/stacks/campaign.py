@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.assay.campaign.door import StackSpec
+from countermark.assay.campaign.folder import read_result
 from countermark.assay.campaign.holdout import UNSEEN
 from countermark.assay.campaign.journal import Journal
 from countermark.assay.campaign.matrix import NAIVE, Matrices
@@ -23,6 +25,7 @@ from countermark.assay.campaign.plan import (
     Plan,
     Reviewing,
     Term,
+    digest_of,
     standard_stacks,
     tampers,
 )
@@ -37,6 +40,7 @@ from countermark.assay.scenarios.load import OURS, THEIR_OWN, load_scenarios
 from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
 from countermark.assay.worlds.world import plan_world
+from countermark.errors import CampaignError
 from countermark.pep.openai import OpenAIChat
 from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.shipped import shipped_bundle
@@ -166,11 +170,58 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda 
         rows.close()
 
 
-def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
-    """Count the rows, write `result.json` and `report.html`, sign and log them."""
+def count(plan: Plan, folder: Path) -> Mapping[str, Any]:
+    """The result of a folder's rows."""
     rows = list(read_rows(folder / "rows.jsonl"))
     matrices = Matrices(plan.scenarios, plan.strategies, rows, simulated={SUPERVISORS: reviewers(plan, rows)})
-    document = result_document(find(plan, matrices), scores=read_scores(folder / SCORES))
+    return result_document(find(plan, matrices), scores=read_scores(folder / SCORES))
+
+
+def rebuild_plan(registered: Mapping[str, Any], scenario_folder: Path | None = None) -> Plan:
+    """The plan that was registered, made anew from what this version ships.
+
+    Raises:
+        CampaignError: This version, or these scenarios, make another plan. Versions of other packages don't matter.
+    """
+    quick = not any(spec["without"] or spec["off"] for spec in registered["stacks"])
+    rates = {name: float(value) for name, value in registered["reviewing"].items()}
+    goals = load_scenarios(scenario_folder).goals
+    most = max(Counter(goal.cluster for goal in goals).values())
+    whole = len(goals) == registered["scenarios"]["goals"]
+    for per_cluster in (None,) if whole else range(1, most + 1):
+        plan = make_plan(
+            scenario_folder,
+            seed=registered["seed"],
+            quick=quick,
+            per_cluster=per_cluster,
+            reviewing=Reviewing(**rates),
+        )
+        if digest_of(_without_software(plan.document())) == digest_of(_without_software(registered)):
+            return plan
+    raise CampaignError(
+        "expected a plan that this version and these scenarios make: count with the version that the plan names"
+    )
+
+
+def _without_software(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in plan.items() if key not in ("software", "sha256")}
+
+
+def recount(folder: Path, scenario_folder: Path | None = None) -> Sequence[str]:
+    """Count a folder's rows again, and say which parts of its result are others: nothing where all is as it was.
+
+    Raises:
+        CampaignError: Not a campaign of the plans that this version makes.
+    """
+    shown = read_result(folder)
+    plan = rebuild_plan(json.loads((folder / "plan.json").read_bytes()), scenario_folder)
+    counted = json.loads(json.dumps(count(plan, folder)))
+    return sorted(key for key in {*shown, *counted} - {"plan"} if shown.get(key) != counted.get(key))
+
+
+def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
+    """Count the rows, write `result.json` and `report.html`, sign and log them."""
+    document = count(plan, folder)
     data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
     (folder / "result.json").write_bytes(data)
     (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")
