@@ -171,7 +171,13 @@ def mechanisms(document: Document) -> str:
     return table(
         ("Countermark", "real %", "1 liar", "2 liars", "runner attacks"),
         (
-            (each["name"], *(span(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")))
+            (
+                each["name"],
+                *(
+                    span(each["levels"][level]["real"]) if level in each["levels"] else "not tried"
+                    for level in ("0", "1", "2", "runner")
+                ),
+            )
             for each in document["mechanisms"]
         ),
     )

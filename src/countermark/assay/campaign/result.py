@@ -214,7 +214,9 @@ def _without(mechanisms: Sequence[Column], found: Found) -> Sequence[Mapping[str
     for column in mechanisms:
         entry: dict[str, Any] = {"name": column.name, "title": column.title, "levels": {}}
         for liars in LEVELS:
-            whole, less = _alike(*(_at(found, layers, liars) for layers in ((MAIN,), column.layers)))
+            whole, less = (_at(found, layers, liars) for layers in ((MAIN,), column.layers))
+            if whole.strategies != less.strategies:
+                continue  # not everything was tried on it: no figure, since less was tried
             difference = pair(less.survives, whole.survives, less.clusters)
             compared[f"{column.name} / {liars}"] = difference
             entry["levels"][str(liars)] = {
@@ -235,12 +237,6 @@ def _without(mechanisms: Sequence[Column], found: Found) -> Sequence[Mapping[str
         for liars, level in entry["levels"].items():
             level["p_holm"] = adjusted[f"{entry['name']} / {liars}"]
     return made
-
-
-def _alike(one: Outcomes, other: Outcomes) -> tuple[Outcomes, Outcomes]:
-    """Both under the strategies that both were tried with."""
-    common = set(one.strategies) & set(other.strategies)
-    return one.under(common), other.under(common)
 
 
 def _at(found: Found, layers: Layers, liars: int | str) -> Outcomes:

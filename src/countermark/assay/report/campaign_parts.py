@@ -140,7 +140,10 @@ def mechanisms(document: Document) -> str:
     rows = [
         (
             each["name"].removeprefix("without "),
-            *(percent(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")),
+            *(
+                percent(each["levels"][level]["real"]) if level in each["levels"] else "–"
+                for level in ("0", "1", "2", "runner")
+            ),
             percent(each["false_stops"]),
         )
         for each in document["mechanisms"]

@@ -190,7 +190,10 @@ def _mechanisms(document: Document) -> Iterator[str]:
         rows += [
             (
                 each["name"],
-                *(percent(each["levels"][level]["real"]) for level in ("0", "1", "2", "runner")),
+                *(
+                    percent(each["levels"][level]["real"]) if level in each["levels"] else "–"
+                    for level in ("0", "1", "2", "runner")
+                ),
                 percent(each["false_stops"]),
             )
             for each in document["mechanisms"]
