@@ -184,7 +184,7 @@ PLANS = {
             "real is at least 95.1 %",
             "false stops are at most 2.5 %",
             "12 clusters: drawn as wholes",
-            "300 goals",
+            "claims of 99 %: 299 goals",
         ],
     ),
     "claims": ((300, 300, 0), ["at least 99.0 %", "from 27 goals on where it is 20, from 169"]),
