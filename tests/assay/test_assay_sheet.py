@@ -157,6 +157,7 @@ ORDER = (
     "Twins: the same bytes, misuse and work",
     "Discovery, strategy by strategy",
     "What each layer is worth",
+    "Real by budget",
     "Goals (across) and strategies (down): black is reached in spite of Countermark",
     "What only each clause stops, and who could lift it alone",
     "What each mechanism buys",

@@ -26,8 +26,8 @@ from countermark.assay.report.campaign_parts import (
     seeming,
 )
 from countermark.assay.report.campaign_style import STYLE
-from countermark.assay.report.campaign_text import KINDS, headline, percent, plain, span
-from countermark.assay.report.plots import curves, heat_map, legend_mark, numbered, twins_plot
+from countermark.assay.report.campaign_text import COSTS, KINDS, headline, percent, plain, span
+from countermark.assay.report.plots import budget_curves, curves, heat_map, legend_mark, numbered, twins_plot
 
 Document = Mapping[str, Any]
 _LEGEND = (
@@ -71,6 +71,7 @@ def render(document: Document, *, vkey: str = "", change: Sequence[str] = ()) ->
             "<section><h2>Discovery, strategy by strategy</h2>"
             f"{curves(columns, numbered(document['heat']))}{_falls(columns[-1])}</section>",
             f"<section><h2>What each layer is worth</h2>{attribution(document)}</section>",
+            f'<section class="screen"><h2>Real by budget</h2>{budget_curves(columns)}{_budgets(columns[-1])}</section>',
             "</div>",
             f"<h2>Goals (across) and strategies (down): black is reached in spite of {escape(name)}</h2>",
             scrolled("map of goals and strategies", _map(document)),
@@ -186,6 +187,12 @@ def _twins_words(document: Document) -> str:
     last = columns[-1]
     said = f"{plan['scenarios']['twins']} pairs. {only}{safeguard_name(last['name'])}: {span(last['twins']['separation'])}."
     return f"<p>{escape(said)}</p>"
+
+
+def _budgets(column: Document) -> str:
+    """What the numbers of the budget's axis stand for; on paper the sentence beside the layers says it."""
+    named = "; ".join(f"{i} {COSTS[step['cost']]}" for i, step in enumerate(column["budget"], start=1))
+    return f"<p>{escape(named)}. Each includes those before it.</p>"
 
 
 def _falls(column: Document) -> str:

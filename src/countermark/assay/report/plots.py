@@ -65,22 +65,35 @@ def curves(columns: Sequence[Document], numbers: Mapping[str, int], level: str =
         numbers: Of the strategies, as in the map.
     """
     steps = [column["levels"][level]["discovery"] for column in columns]
-    longest = max(steps, key=len)
+    labels = [str(numbers[step["strategy"]]) for step in max(steps, key=len)]
+    values = [[float(step["value"]) for step in mine] for mine in steps]
+    return _stepped(columns, values, labels, "strategies, numbered as in the map")
+
+
+def budget_curves(columns: Sequence[Document]) -> str:
+    """Real protection by what the attacker can afford: each class of cost includes those before it."""
+    values = [[float(step["real"]["value"]) for step in column["budget"]] for column in columns]
+    labels = [str(number) for number in range(1, max(map(len, values)) + 1)]
+    return _stepped(columns, values, labels, "what the attacker can afford")
+
+
+def _stepped(
+    columns: Sequence[Document], values: Sequence[Sequence[float]], labels: Sequence[str], below: str
+) -> str:
+    """One stepped line for each column, with its mark at the end."""
     width = PLOT - _LEFT - 44
-    every = width / len(longest)
+    every = width / len(labels)
     parts = [
         _frame(width),
         *_scale(),
         _upright(7, _TOP + _SIDE / 2, "real, %"),
-        _text(_LEFT + width / 2, _TOP + _SIDE + 21, "strategies, numbered as in the map", anchor="middle"),
+        _text(_LEFT + width / 2, _TOP + _SIDE + 21, below, anchor="middle"),
     ]
-    shown = math.ceil(11 / every)
-    for i in range(0, len(longest), shown):
-        label = str(numbers[longest[i]["strategy"]])
-        parts.append(_text(_LEFT + (i + 0.5) * every, _TOP + _SIDE + 11, label, anchor="middle"))
+    for i in range(0, len(labels), math.ceil(11 / every)):
+        parts.append(_text(_LEFT + (i + 0.5) * every, _TOP + _SIDE + 11, labels[i], anchor="middle"))
     words, ends = [], dict[int, int]()
-    for number, (column, mine) in enumerate(zip(columns, steps, strict=True)):
-        heights = [_TOP + (1 - float(step["value"])) * _SIDE for step in mine]
+    for number, (column, mine) in enumerate(zip(columns, values, strict=True)):
+        heights = [_TOP + (1 - value) * _SIDE for value in mine]
         path = f"M{_LEFT:.1f} {heights[0]:.1f}" + "".join(
             f"V{y:.1f}H{_LEFT + (i + 1) * every:.1f}" for i, y in enumerate(heights)
         )
@@ -91,9 +104,7 @@ def curves(columns: Sequence[Document], numbers: Mapping[str, int], level: str =
         shift = ends.setdefault(round(heights[-1] / 4), 0)
         ends[round(heights[-1] / 4)] += 1
         parts.append(_mark(MARKS[number % len(MARKS)], _LEFT + width + 6 + 9 * shift, heights[-1]))
-        words.append(
-            f"{column['name']}: from {float(mine[0]['value']) * 100:.0f} % to {float(mine[-1]['value']) * 100:.0f} %"
-        )
+        words.append(f"{column['name']}: from {mine[0] * 100:.0f} % to {mine[-1] * 100:.0f} %")
     return _svg("; ".join(words), PLOT, _TOP + _SIDE + 25, parts)
 
 
