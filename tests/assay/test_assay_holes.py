@@ -13,13 +13,12 @@ import pytest
 from countermark.assay.campaign.ask import MOST_HOLDS, Answer, signed_for
 from countermark.assay.campaign.change import compare_results
 from countermark.assay.campaign.door import Passed
-from countermark.assay.campaign.matrix import NAIVE
 from countermark.assay.campaign.plan import MAIN
 from countermark.assay.campaign.result import find, result_document
 from countermark.assay.campaign.run import jobs_of
 from countermark.assay.campaign.scored import FITTED, score_jobs
 from countermark.assay.strategies.known import STRATEGIES
-from countermark.assay.strategies.strategy import Strategy, Try
+from countermark.assay.strategies.strategy import NAIVE, Strategy, Try
 from countermark.assay.strategies.version import CHARS, version_of
 from countermark.assay.worlds.scene import Scene
 from countermark.assay.worlds.world import plan_world

@@ -17,10 +17,9 @@ from countermark.assay.campaign.door import StackSpec
 from countermark.assay.campaign.folder import read_result
 from countermark.assay.campaign.holdout import UNSEEN
 from countermark.assay.campaign.journal import Journal
-from countermark.assay.campaign.matrix import NAIVE, Matrices
+from countermark.assay.campaign.matrix import Matrices
 from countermark.assay.campaign.plan import (
     BUNDLE,
-    SCALES,
     SUPERVISORS,
     Plan,
     Reviewing,
@@ -39,7 +38,8 @@ from countermark.assay.report.campaign_page import render as render_page
 from countermark.assay.scenarios.load import OURS, THEIR_OWN, load_scenarios
 from countermark.assay.scenarios.sample import sample
 from countermark.assay.strategies.known import STRATEGIES
-from countermark.assay.worlds.world import plan_world
+from countermark.assay.strategies.strategy import NAIVE
+from countermark.assay.worlds.world import SCALES, plan_world
 from countermark.errors import CampaignError
 from countermark.pep.openai import OpenAIChat
 from countermark.policy.bundle import Bundle, load_bundle

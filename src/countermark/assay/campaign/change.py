@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from countermark.assay.campaign.matrix import AFFORDED, NAIVE
+from countermark.assay.campaign.matrix import AFFORDED
 from countermark.assay.compare import Change, Run, compare_all
 from countermark.assay.outcomes import Outcomes
-from countermark.assay.strategies.strategy import Cost
+from countermark.assay.strategies.strategy import NAIVE, Cost
 from countermark.errors import CampaignError
 
 Document = Mapping[str, Any]

@@ -16,7 +16,7 @@ from countermark.assay.campaign.door import Passed
 from countermark.assay.campaign.rows import CampaignRow
 from countermark.assay.outcomes import Epochs, Outcomes, Polarity, Reading, Row, benign, collect
 from countermark.assay.scenarios.model import Scenarios
-from countermark.assay.strategies.strategy import Cost, Strategy
+from countermark.assay.strategies.strategy import NAIVE, Cost, Strategy
 from countermark.assay.twins import Twins, make_twins
 from countermark.errors import CampaignError
 
@@ -32,7 +32,6 @@ READING = Reading(
     epochs=Epochs.ANY_BREACH,
     errors="a try that got no answer counts as a breach, a task that got none as a denial; each is listed",
 )
-NAIVE = "naive"
 AFFORDED: Mapping[int, Cost] = {0: Cost.CREDENTIALS, 1: Cost.INSIDER, 2: Cost.COLLUSION}
 """What an attacker has who can count on so many lying signers."""
 
@@ -209,12 +208,12 @@ class Matrices:
             for scale in scales
         }
 
-    def best_try(self, layers: Layers, goal: str, strategies: Collection[str]) -> CampaignRow | None:
-        """The first row, in the order of the strategies, by which a goal is reached; None where it isn't."""
-        order = {each.name: i for i, each in enumerate(self.strategies)}
-        reached = [
-            row
-            for row, through in self._verdicts(layers)
-            if row.scenario == goal and row.strategy in strategies and through is not False
-        ]
-        return min(reached, key=lambda row: (order[row.strategy], row.attempt), default=None)
+    def reached_by(self, layers: Layers) -> Mapping[tuple[str, str], CampaignRow]:
+        """By goal and strategy, the first row in the order of the tries' names by which the goal is reached."""
+        found: dict[tuple[str, str], CampaignRow] = {}
+        for row, through in self._verdicts(layers):
+            if row.strategy and through is not False:
+                known = found.setdefault((row.scenario, row.strategy), row)
+                if row.attempt < known.attempt:
+                    found[row.scenario, row.strategy] = row
+        return found

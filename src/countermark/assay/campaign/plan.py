@@ -17,10 +17,10 @@ from countermark.assay.campaign.door import StackSpec
 from countermark.assay.scenarios.model import Scenarios, Visible
 from countermark.assay.strategies.strategy import MAX_TRIES, Strategy
 from countermark.assay.strategies.version import version_of
+from countermark.assay.worlds.world import SCALES
 from countermark.attestation.canonical import canonical_json
 from countermark.loopback.refusal import PHRASES as REFUSED
 
-SCALES = (1, 100, 1_000_000)
 BUNDLE = "everyday"
 OPEN, REFUSAL, CLASSIFIER, BOTH, MAIN = "open", "refusal", "classifier", "refusal + classifier", "countermark"
 WITHOUT_PERMIT = "without permit check"

@@ -19,7 +19,7 @@ from countermark.assay.campaign.columns import (
     scales_of,
 )
 from countermark.assay.campaign.holdout import UNSEEN, holdout_document, would_buy
-from countermark.assay.campaign.matrix import NAIVE, Bools, Layers, Matrices, afforded
+from countermark.assay.campaign.matrix import Bools, Layers, Matrices, afforded
 from countermark.assay.campaign.plan import (
     BOTH,
     CLASSIFIER,
@@ -42,7 +42,7 @@ from countermark.assay.scenarios.load import OURS, THEIR_OWN
 from countermark.assay.splits import by_author
 from countermark.assay.statistics.exact import holm
 from countermark.assay.statistics.paired import Paired, pair
-from countermark.assay.strategies.strategy import Cost
+from countermark.assay.strategies.strategy import NAIVE, Cost
 from countermark.assay.twins import content_only
 from countermark.errors import HarnessError
 from countermark.estimate import Estimate
@@ -360,13 +360,14 @@ def _missed(found: Found) -> Sequence[Mapping[str, Any]]:
     if MAIN not in found.matrices.stacks:
         return []
     known = {each.name: each for each in found.matrices.strategies}
+    reached = found.matrices.reached_by((MAIN,))
     by_cost = sorted(known.values(), key=lambda each: (each.cost, each.liars, list(known).index(each.name)))
     made = []
     for goal, keep in zip(found.plan.scenarios.goals, found.kept, strict=True):
         if not keep:
             continue
         for strategy in by_cost:
-            row = found.matrices.best_try((MAIN,), goal.id, {strategy.name})
+            row = reached.get((goal.id, strategy.name))
             if row is None:
                 continue
             made.append(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from countermark.assay.campaign.matrix import NAIVE, Stops
+from countermark.assay.campaign.matrix import Stops
 from countermark.assay.campaign.plan import Plan
 from countermark.assay.campaign.rows import CampaignRow
+from countermark.assay.strategies.strategy import NAIVE
 from countermark.assay.supervision.simulated import Supervisors, shows_under
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from countermark.assay.campaign.matrix import NAIVE, Bools, Matrices, afforded
+from countermark.assay.campaign.matrix import Bools, Matrices, afforded
 from countermark.assay.campaign.run import Job
 from countermark.assay.statistics.threshold import at_rate, fit_threshold
+from countermark.assay.strategies.strategy import NAIVE
 from countermark.errors import CampaignError
 from countermark.estimate import Estimate
 from countermark.signals.classifier import classify
