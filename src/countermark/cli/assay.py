@@ -14,8 +14,7 @@ from countermark.cli.assay_pack import pack
 from countermark.cli.assay_report import compare, report
 from countermark.cli.assay_run import run
 from countermark.cli.assay_supervision import supervision
-from countermark.cli.output import Group, example, json_option, show
-from countermark.errors import SettingsError
+from countermark.cli.output import Group, example, json_option, page_option, show, write_page
 
 
 @click.group(cls=Group)
@@ -33,13 +32,7 @@ def assay() -> None:
 @click.option(
     "--source", "source_name", metavar="NAME", help="One source only, with curves, judges and comparisons."
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write one sheet as HTML, for reading and printing; a file that is there is replaced.",
-)
+@page_option
 @json_option
 @example("countermark assay recorded --html recorded.html")
 def recorded(source_name: str | None, page: Path | None, *, as_json: bool) -> None:
@@ -55,10 +48,7 @@ def recorded(source_name: str | None, page: Path | None, *, as_json: bool) -> No
 
     sources = measure_recorded(source_name)
     if page is not None:
-        try:
-            page.write_text(render_page(sources), encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
+        write_page(page, render_page(sources))
 
     def words() -> str:
         told = text.render(sources, detail=source_name is not None)

@@ -13,7 +13,7 @@ import click
 
 from countermark.assay.agents.dojo_live import SUITES
 from countermark.assay.extra import need_numbers
-from countermark.cli.output import Command, example, json_option, progress, show
+from countermark.cli.output import Command, example, json_option, page_option, progress, show, write_page
 from countermark.errors import SettingsError
 
 _MORE = "more: --detail for verdicts, curves and what each layer is worth; --html FILE for one printed sheet; --json"
@@ -53,13 +53,7 @@ _MORE = "more: --detail for verdicts, curves and what each layer is worth; --htm
     metavar="FILE",
     help="Keep every run as a line of JSON; what is in the file already is not run again.",
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write one sheet as HTML, for reading and printing; a file that is there is replaced.",
-)
+@page_option
 @click.option("--detail", is_flag=True, help="With verdicts, curves, layers and comparisons.")
 @json_option
 @example("countermark assay agentdojo --gate recorded --gate gateway --rows runs.jsonl")
@@ -215,15 +209,10 @@ def _report(
     )
     if page is not None:
         command = "countermark assay agentdojo --html FILE"
-        try:
-            page.write_text(
-                render_page(
-                    [source], title="How much of a safeguard is real: AgentDojo, live", command=command
-                ),
-                encoding="utf-8",
-            )
-        except OSError as error:
-            raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
+        write_page(
+            page,
+            render_page([source], title="How much of a safeguard is real: AgentDojo, live", command=command),
+        )
 
     def words() -> str:
         told = text.render([source], detail=detail, more=_MORE)

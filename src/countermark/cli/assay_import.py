@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from countermark.assay.extra import need_numbers
-from countermark.cli.output import Command, example, json_option, progress, show
+from countermark.cli.output import Command, example, json_option, page_option, progress, show, write_page
 from countermark.errors import SettingsError
 
 _FORMATS = ("inspect", "agentdojo", "jailbreakbench", "promptfoo", "garak", "pyrit", "table")
@@ -105,13 +105,7 @@ _MORE = "more: --detail for verdicts, curves and comparisons; --html FILE for on
     show_default=True,
     help="Largest sample or row.",
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write one sheet as HTML, for reading and printing; a file that is there is replaced.",
-)
+@page_option
 @click.option("--detail", is_flag=True, help="With verdicts, curves, layers and comparisons.")
 @json_option
 @example("countermark assay import runs/ --naive direct --html imported.html")
@@ -170,17 +164,14 @@ def import_logs(
         loaded = load(paths, options, format_name=format_name, safeguards=safeguards, told=told)
     sources = make_sources(loaded, choices)
     if page is not None:
-        try:
-            page.write_text(
-                render_page(
-                    sources,
-                    title="How much of a safeguard is real: imported logs",
-                    command="countermark assay import PATH... --html FILE",
-                ),
-                encoding="utf-8",
-            )
-        except OSError as error:
-            raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
+        write_page(
+            page,
+            render_page(
+                sources,
+                title="How much of a safeguard is real: imported logs",
+                command="countermark assay import PATH... --html FILE",
+            ),
+        )
 
     def words() -> str:
         told_text = text.render(sources, detail=detail, more=_MORE)

@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from countermark.assay.extra import need_numbers
-from countermark.cli.output import FINDING, Command, example, json_option, show
-from countermark.errors import SettingsError
+from countermark.cli.output import FINDING, Command, example, json_option, page_option, show, write_page
 
 _folder = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -18,13 +17,7 @@ _folder = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.command("report", cls=Command)
 @click.argument("folder", type=_folder)
 @click.option("--vkey", help="Key of the assay's log, from a source that is not the folder.")
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the sheet here; a file that is there is replaced.",
-)
+@page_option
 @click.option("--recount", is_flag=True, help="Also count the rows again, and compare with what was signed.")
 @click.option(
     "--scenarios",
@@ -75,10 +68,7 @@ def report(
     change = [] if since is None else change_words(compare_results(read_result(since), document))
     held = check_requirements(wanted, document)
     if page is not None:
-        try:
-            page.write_text(render_page(document, vkey=key, change=change), encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
+        write_page(page, render_page(document, vkey=key, change=change))
 
     def words() -> str:
         lines = [render(document, held)]

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from countermark.errors import CountermarkError
+from countermark.errors import CountermarkError, SettingsError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +58,29 @@ def json_option(function: Callable[P, R]) -> Callable[P, R]:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")(
         function
     )
+
+
+def page_option(function: Callable[P, R]) -> Callable[P, R]:
+    """Add `--html`, a file to write the sheet to."""
+    return click.option(
+        "--html",
+        "page",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write one sheet as HTML, for reading and printing; a file that is there is replaced.",
+    )(function)
+
+
+def write_page(page: Path, html: str) -> None:
+    """Write the sheet of `--html`.
+
+    Raises:
+        SettingsError: The disk refused.
+    """
+    try:
+        page.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"expected to write the page to `{page}`: {error.strerror}") from error
 
 
 def dir_option(function: Callable[P, R]) -> Callable[P, R]:
