@@ -7,9 +7,8 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +44,11 @@ from countermark.pep.openai import OpenAIChat
 from countermark.policy.bundle import Bundle, load_bundle
 from countermark.policy.shipped import shipped_bundle
 from countermark.stacks.running import running_stack
-from countermark.stacks.world import INDEX, load_world, make_world
+from countermark.stacks.together import Tell, now, run_side_by_side, seal_result
+from countermark.stacks.world import open_world
 
 SCORES = "scores.json"
 _WIRE = OpenAIChat()
-Tell = Callable[[int, int], None]
-"""`tell(done, whole)`: rows that are there, of all rows."""
 
 
 def make_plan(
@@ -128,17 +126,15 @@ def run_campaign(
     """
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder)
-    journal.register(plan.document(), now=_now())
+    journal.register(plan.document(), now=now())
     measure(plan, folder, side_by_side=side_by_side, tell=tell)
     return conclude(plan, folder, journal)
 
 
 def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda _done, _whole: None) -> None:
     """Run what is not measured yet, stack by stack."""
-    place = folder / "world"
     world_plan = plan_world(plan.scenarios, plan.strategies, seed=plan.seed, scales=plan.scales)
-    known = (place / INDEX).exists()
-    world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
+    world = open_world(world_plan, folder / "world", now=now())
     goals, tasks = jobs_of(world.scenes, (*plan.strategies, UNSEEN), naive=NAIVE)
     jobs = [*goals, *tasks]
     (folder / SCORES).write_bytes(score_jobs(jobs, read_texts).to_bytes())
@@ -155,18 +151,15 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda 
         with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
             asyncio.run(run_stack(stack, mine, rows, tell=lambda _: tell(len(rows), whole), stop=stop))
 
-    pool = ThreadPoolExecutor(side_by_side)
     try:
         # what leaving out a clause changes is asked anew once the whole is measured
-        for specs in (
-            [each for each in plan.stacks if not each.without],
-            [each for each in plan.stacks if each.without],
-        ):
-            for finished in as_completed([pool.submit(one, spec) for spec in specs]):
-                finished.result()
+        rounds = (
+            [partial(one, spec) for spec in plan.stacks if not spec.without],
+            [partial(one, spec) for spec in plan.stacks if spec.without],
+        )
+        for each in rounds:
+            run_side_by_side(each, side_by_side, stop=stop)
     finally:
-        stop.set()  # after an error or Ctrl-C the others end with the try that they are at; rows are kept
-        pool.shutdown(cancel_futures=True)
         rows.close()
 
 
@@ -222,16 +215,10 @@ def recount(folder: Path, scenario_folder: Path | None = None) -> Sequence[str]:
 def conclude(plan: Plan, folder: Path, journal: Journal) -> Mapping[str, Any]:
     """Count the rows, write `result.json` and `report.html`, sign and log them."""
     document = count(plan, folder)
-    data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
-    (folder / "result.json").write_bytes(data)
     (folder / "report.html").write_text(render_page(document, vkey=journal.vkey), encoding="utf-8")
-    journal.conclude(plan=plan.sha256, result=data, rows=(folder / "rows.jsonl").read_bytes(), now=_now())
+    seal_result(document, folder, journal)
     return document
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

@@ -6,8 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ from countermark.clock import format_time
 from countermark.errors import CampaignError, TamperedError
 from countermark.policy.bundle import load_bundle
 from countermark.policy.shipped import shipped_bundle
-from countermark.stacks.campaign import Tell, terms_of
+from countermark.stacks.campaign import terms_of
 from countermark.stacks.running import running_stack
-from countermark.stacks.world import INDEX, load_world, make_world
+from countermark.stacks.together import Tell, now, run_side_by_side, seal_result
+from countermark.stacks.world import open_world
 from countermark.tlog.note import parse_vkey
 from countermark.tlog.reader import LogReader
 
@@ -62,12 +62,12 @@ def run_pack(
         CampaignError: The folder holds another campaign.
         StackError: A stack did not start.
     """
-    pack = read_pack(data, now=_now(), author_key=author_key)
+    pack = read_pack(data, now=now(), author_key=author_key)
     folder.mkdir(parents=True, exist_ok=True)
     plan = _plan(pack, seed=seed, mechanisms=mechanisms)
     registered = plan_document(pack, plan, pinned=author_key is not None)
     journal = Journal(folder)
-    journal.register(registered, now=_now())
+    journal.register(registered, now=now())
     (folder / PACK_FILE).write_bytes(pack.data)
     if any(entry["kind"] == OPENED for entry in journal.entries()):
         raise CampaignError(f"expected a run whose truth is sealed in `{folder}`: it was opened")
@@ -78,7 +78,7 @@ def run_pack(
         _bytes_of(folder / ASKED_FILE),
         confined=asyncio.run(confinement()),
     )
-    _conclude(document, folder, journal)
+    seal_result(document, folder, journal)
     (folder / SEALED_FILE).write_bytes(_bytes_of(folder / "result.json"))
     return document
 
@@ -115,9 +115,9 @@ def score_pack(folder: Path, truth: bytes, *, vkey: str | None = None) -> Mappin
     counted["pack"] = {**counted["pack"], **{name: sealed[name] for name in ("confined", "asked_sha256")}}
     if journal is not None:
         if not any(entry["kind"] == OPENED for entry in journal.entries()):
-            journal.append({"kind": OPENED, "truth_sha256": pack.truth_sha256, "at": format_time(_now())})
+            journal.append({"kind": OPENED, "truth_sha256": pack.truth_sha256, "at": format_time(now())})
         (folder / "report.html").write_text(render_page(counted, vkey=key), encoding="utf-8")
-        _conclude(counted, folder, journal)
+        seal_result(counted, folder, journal)
     return counted
 
 
@@ -147,9 +147,7 @@ def _world_plan(pack: Pack, plan: Plan) -> WorldPlan:
 
 
 def _play(pack: Pack, plan: Plan, folder: Path, *, side_by_side: int, tell: Tell) -> None:
-    place, world_plan = folder / "world", _world_plan(pack, plan)
-    known = (place / INDEX).exists()
-    world = load_world(place, world_plan) if known else make_world(world_plan, place, now=_now())
+    world = open_world(_world_plan(pack, plan), folder / "world", now=now())
     exam = Exam(
         cases=pack.cases,
         scenes=world.scenes,
@@ -176,19 +174,11 @@ def _play(pack: Pack, plan: Plan, folder: Path, *, side_by_side: int, tell: Tell
             asyncio.run(play_stack(stack, exam, rows, asked, tell=teller(spec.name)))
 
     try:
-        with ThreadPoolExecutor(side_by_side) as pool:
-            jobs = [pool.submit(one, number, spec) for number, spec in enumerate(plan.stacks)]
-            for finished in jobs:
-                finished.result()
+        run_side_by_side(
+            [partial(one, number, spec) for number, spec in enumerate(plan.stacks)], side_by_side
+        )
     finally:
         rows.close()
-
-
-def _conclude(document: Mapping[str, Any], folder: Path, journal: Journal) -> None:
-    data = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
-    (folder / "result.json").write_bytes(data)
-    rows = _bytes_of(folder / "rows.jsonl")
-    journal.conclude(plan=document["plan"]["sha256"], result=data, rows=rows, now=_now())
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -196,7 +186,3 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise CampaignError(f"expected to read `{path}`: {error.strerror}") from error
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

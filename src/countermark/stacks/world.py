@@ -127,6 +127,17 @@ def make_world(plan: WorldPlan, folder: Path, *, now: datetime) -> MadeWorld:
     return load_world(folder, plan)
 
 
+def open_world(plan: WorldPlan, folder: Path, *, now: datetime) -> MadeWorld:
+    """The world of a campaign that goes on, or a new one.
+
+    Raises:
+        StackError: As of `load_world` and `make_world`.
+    """
+    if (folder / INDEX).exists():
+        return load_world(folder, plan)
+    return make_world(plan, folder, now=now)
+
+
 def load_world(folder: Path, plan: WorldPlan) -> MadeWorld:
     """Open a world that was made, to go on with its campaign.
 
