@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.assay.supervision.simulated import Supervisors
-from countermark.client_auth import SignatureAuth
-from countermark.demo.clients import clients
+from countermark.demo.clients import clients, workload_client
 from countermark.demo.story import STORY, Asking, sweep
 from countermark.demo.world import MODEL, make_world
 from countermark.loopback.refusal import REFUSAL
@@ -73,13 +72,7 @@ def classified(folder: Path, upstream_url: str) -> Stopped:
 
         @cache
         def client(workload: str) -> Any:
-            key = world.client_keys.get(workload)
-            return openai.OpenAI(
-                api_key=world.api_keys.get(workload, workload),
-                base_url=f"{address}/v1",
-                http_client=openai.DefaultHttpxClient(auth=None if key is None else SignatureAuth(key)),
-                max_retries=0,
-            )
+            return workload_client(world, address, workload, max_retries=0)
 
         def stopped(workload: str, body: Mapping[str, Any]) -> bool:
             try:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from countermark.app import log_origin, read_trust_root
-from countermark.client_auth import SignatureAuth
 from countermark.demo.beside import Beside, classified, refused, supervised
-from countermark.demo.clients import clients
+from countermark.demo.clients import clients, workload_client
 from countermark.demo.goals import measure_goals
 from countermark.demo.lawful import lawful_outcomes
 from countermark.demo.story import STORY, Asking, sweep
@@ -49,15 +48,8 @@ class Teller:
     def client(self, workload: str) -> Any:
         """The official client of a workload, unchanged but for address and credential."""
         if workload not in self._clients:
-            hooks = {"request": [lambda request: self._sent.append(request.content)]}
-            key = self._world.client_keys.get(workload)
-            http = self._openai.DefaultHttpxClient(
-                event_hooks=hooks, auth=SignatureAuth(key) if key is not None else None
-            )
-            self._clients[workload] = self._openai.OpenAI(
-                api_key=self._world.api_keys.get(workload, workload),
-                base_url=f"{self._address}/v1",
-                http_client=http,
+            self._clients[workload] = workload_client(
+                self._world, self._address, workload, sent=lambda request: self._sent.append(request.content)
             )
         return self._clients[workload]
 
