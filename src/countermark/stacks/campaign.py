@@ -149,7 +149,7 @@ def measure(plan: Plan, folder: Path, *, side_by_side: int, tell: Tell = lambda 
         if stop.is_set() or all(job.key(spec.name) in rows for job in mine):
             return
         with running_stack(spec, world, folder / "stacks" / _slug(spec.name)) as stack:
-            asyncio.run(run_stack(stack, mine, rows, tell=lambda _: tell(len(rows), whole), stop=stop))
+            asyncio.run(run_stack(stack, mine, rows, tell=lambda: tell(len(rows), whole), stop=stop))
 
     try:
         # what leaving out a clause changes is asked anew once the whole is measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -156,22 +156,13 @@ def _play(pack: Pack, plan: Plan, folder: Path, *, side_by_side: int, tell: Tell
         liars=pack.about.liars,
     )
     rows, asked = open_rows(folder), AskFile(folder / ASKED_FILE)
-    done = dict.fromkeys((spec.name for spec in plan.stacks), 0)
     whole = len(plan.stacks) * len(exam.keys)
-
-    def teller(name: str) -> Callable[[int], None]:
-        def told(count: int) -> None:
-            done[name] = count
-            tell(sum(done.values()), whole)
-
-        return told
 
     def one(number: int, spec: StackSpec) -> None:
         if all((spec.name, *key) in rows for key in exam.keys):
-            teller(spec.name)(len(exam.keys))
             return
         with running_stack(spec, world, folder / "stacks" / f"{number:02d}") as stack:
-            asyncio.run(play_stack(stack, exam, rows, asked, tell=teller(spec.name)))
+            asyncio.run(play_stack(stack, exam, rows, asked, tell=lambda: tell(len(rows), whole)))
 
     try:
         run_side_by_side(

@@ -23,7 +23,6 @@ from countermark.assay.strategies.strategy import Ask, Route, Strategy, Try
 from countermark.assay.worlds.scene import Scene
 from countermark.errors import CampaignError
 
-Tell = Callable[[int], None]
 SIDE_BY_SIDE = 8
 """Goals that run at a time on one stack."""
 
@@ -80,7 +79,7 @@ async def run_stack(
     jobs: Sequence[Job],
     rows: RowFile,
     *,
-    tell: Tell = lambda _: None,
+    tell: Callable[[], None] = lambda: None,
     side_by_side: int = SIDE_BY_SIDE,
     stop: threading.Event | None = None,
 ) -> None:
@@ -89,13 +88,12 @@ async def run_stack(
     Args:
         rows: What is there already is not done again.
         stop: Set by another thread: nothing further is begun.
-        tell: Called with how many jobs of this stack are done.
+        tell: Called after each row; how many there are, `rows` knows.
 
     Raises:
         CampaignError: The rows can't be written, or the stack can't be reached at all.
     """
     left = [job for job in jobs if job.key(stack.name) not in rows]
-    done = len(jobs) - len(left)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     connector = aiohttp.TCPConnector(limit=4 * side_by_side)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
@@ -107,10 +105,8 @@ async def run_stack(
             write(job, await _try(asker, stack, job))
 
         def write(job: Job, answer: Answer) -> None:
-            nonlocal done
             rows.append(_row(stack, job, answer))
-            done += 1
-            tell(done)
+            tell()
 
         for phase in (0, 1):
             by_goal: dict[str, list[Job]] = {}

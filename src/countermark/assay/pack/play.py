@@ -107,22 +107,22 @@ class AskFile:
 
 
 async def play_stack(
-    stack: Stack, exam: Exam, rows: RowFile, asked: AskFile, *, tell: Callable[[int], None] = lambda _: None
+    stack: Stack, exam: Exam, rows: RowFile, asked: AskFile, *, tell: Callable[[], None] = lambda: None
 ) -> None:
     """Play every case that isn't played yet; what is in `rows` already is not played again.
+
+    Args:
+        tell: Called after each row; how many there are, `rows` knows.
 
     Raises:
         CampaignError: Rows can't be written, or the script can't be started at all.
     """
-    done = sum((stack.name, *key) in rows for key in exam.keys)
-    tell(done)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     gate = asyncio.Semaphore(_SIDE_BY_SIDE)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
         asker, faults = Asker(session, stack), _Faults()
 
         async def play(case: Case) -> None:
-            nonlocal done
             async with gate:
                 attempts = [_Plain(asker, stack, exam, case)]
                 attempts += [
@@ -132,8 +132,7 @@ async def play_stack(
                 for attempt in attempts:
                     if (stack.name, *attempt.key) not in rows:
                         rows.append(await attempt.row())
-                        done += 1
-                        tell(done)
+                        tell()
 
         async with asyncio.TaskGroup() as group:
             for case in exam.cases:
